@@ -1,0 +1,152 @@
+"""The sections of the configuration as frozen dataclasses: every key, its range and its default."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Final
+
+from mediation.config.addresses import Address, HostPort, Mailbox, Url
+from mediation.config.feeds import FEED_TYPES, SERVED_FEEDS, Feed, PopFeed
+from mediation.config.listen import Listen, ListenOn
+from mediation.config.secret import Secret
+from mediation.config.tables import Key, Named, NamedByType, Section, Unfit
+from mediation.config.values import Choice, Duration, Flag, MailTls, StoreUrl, Text, Whole
+from mediation.config.words import dotted
+
+DRIVERS: Final = ("kamailio", "radius", "tl1", "osmo-hlr", "mml", "ami", "esl", "ssh-cli", "telnet-cli")
+"""Names of the ways to command a switch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """[store]: where transactions are kept, for how long, and how many are committed at once."""
+
+    path: Annotated[Path, Key("url"), StoreUrl()]
+    """The SQLite file; `sqlite:////absolute` or `sqlite:///relative to the configuration`."""
+    retention_months: Annotated[int, Whole(0, 1200)] = 0
+    """Months of transactions that are kept; 0 keeps all."""
+    commit_records: Annotated[int, Whole(1, 100_000)] = 10_000
+    """Records in one commit at most: more is faster, and makes the first of them wait longer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ops:
+    """[ops]: health, readiness and metrics."""
+
+    listen: Annotated[Listen, ListenOn('"127.0.0.1:8082"')]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """[web]: pages and /api/v1."""
+
+    listen: Annotated[Listen, ListenOn('"127.0.0.1:8080"')]
+    secure_cookies: Annotated[bool, Flag()] = True
+    """False only on plain HTTP and loopback: elsewhere a session could be read off the wire."""
+
+    def __post_init__(self) -> None:
+        if not self.secure_cookies and (self.listen.tls or not self.listen.loopback):
+            raise Unfit(
+                "false is for plain HTTP on loopback only", "remove it, or listen on 127.0.0.1", key="secure_cookies"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceCommands:
+    """[switches.NAME.services.NAME]: how one service is barred where the driver's own way is not meant."""
+
+    name: str
+    bar: Annotated[str | None, Text()] = None
+    """Command template or RADIUS attributes, with the slots {line} and {reason}; None: the driver's own."""
+    restore: Annotated[str | None, Text()] = None
+    verify: Annotated[str | None, Text()] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """[switches.NAME]: where bars are sent, and by which driver."""
+
+    name: str
+    driver: Annotated[str, Choice(DRIVERS)]
+    url: Annotated[str | None, Url()] = None
+    address: Annotated[Address | None, HostPort('"127.0.0.1:3799"')] = None
+    secret: Annotated[str | None, Secret()] = field(default=None, repr=False)
+    services: Annotated[tuple[ServiceCommands, ...], Named(ServiceCommands)] = ()
+
+    def __post_init__(self) -> None:
+        needs = {"kamailio": ("url",), "radius": ("address", "secret")}.get(self.driver, ())
+        for key in needs:
+            if getattr(self, key) is None:
+                raise Unfit("is missing", f"add {key}, which the driver {self.driver} needs", key=key)
+        if self.url is None and self.address is None:
+            raise Unfit("has neither url nor address", "add the one that reaches the switch")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """[mail]: who takes our mail, and who sends it."""
+
+    smtp: Annotated[Address, HostPort()]
+    sender: Annotated[str, Key("from"), Mailbox()]
+    provider: Annotated[str | None, Mailbox('"noc@provider.example"')] = None
+    """Where the service provider's own alerts go."""
+    tls: Annotated[str, MailTls()] = "none"
+    """none, starttls or implicit (TLS from the first byte); true is starttls, false is none."""
+    user: Annotated[str | None, Text()] = None
+    password: Annotated[str | None, Secret()] = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if (self.user is None) != (self.password is None):
+            missing, given = ("user", "password") if self.user is None else ("password", "user")
+            raise Unfit("is missing", f"add {missing}, or remove {given}: the two go together", key=missing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """[control] breaker: automatic bars of the whole site, after which a person must release."""
+
+    orders: Annotated[int, Whole(1, 1_000_000)] = 20
+    per_s: Annotated[int, Key("per"), Duration("1s", "7d", '"10m"')] = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """[control]: account events."""
+
+    periodic_check_s: Annotated[int, Key("periodic_check"), Duration("1s", "31d", '"1h"')] = 3600
+    """Default interval of periodic account events."""
+    breaker: Annotated[Breaker, Section(Breaker)] = Breaker()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rating:
+    """[rating]: what holds where a line and its account name no tariff."""
+
+    default_tariff: Annotated[str | None, Text('"standard"')] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole configuration. What has no section (None, or an empty tuple) is not started."""
+
+    file: Path
+    store: Annotated[Store, Section(Store)]
+    ops: Annotated[Ops | None, Section(Ops)] = None
+    web: Annotated[Web | None, Section(Web)] = None
+    feeds: Annotated[tuple[Feed, ...], NamedByType(FEED_TYPES)] = ()
+    switches: Annotated[tuple[Switch, ...], Named(Switch)] = ()
+    mail: Annotated[Mail | None, Section(Mail)] = None
+    control: Annotated[Control | None, Section(Control)] = None
+    rating: Annotated[Rating, Section(Rating)] = Rating()
+
+    @property
+    def pop_feeds(self) -> tuple[PopFeed, ...]:
+        """The feeds that this version starts."""
+        return tuple(feed for feed in self.feeds if isinstance(feed, PopFeed))
+
+    def unserved(self) -> tuple[str, ...]:
+        """Configured tables that this version checks but does not start, as TOML writes them."""
+        tables: list[tuple[str, ...]] = [("web",)] if self.web else []
+        tables += [("feeds", feed.name) for feed in self.feeds if feed.type not in SERVED_FEEDS]
+        tables += [("switches", switch.name) for switch in self.switches]
+        tables += [(name,) for name in ("mail", "control") if getattr(self, name)]
+        return tuple(dotted(table) for table in tables)
