@@ -1,0 +1,54 @@
+"""The periods of an account: calendar months and bill cycles, by the local clock of its zone."""
+
+from calendar import monthrange
+from datetime import date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from rating.cdr import MICROS
+
+MONTH: Final = "month"
+BILL_CYCLE: Final = "bill-cycle"
+
+
+class AccountCalendar:
+    """Where the months and bill cycles begin, for one zone and cycle day; shared by all accounts that have both."""
+
+    def __init__(self, timezone: str, cycle_day: int) -> None:
+        self._zone = ZoneInfo(timezone)
+        self._cycle_day = cycle_day
+        self._month = (0, 0)
+        self._cycle = (0, 0)
+
+    def month_start(self, at: int) -> int:
+        """First instant of the calendar month that holds `at` (both µs UTC)."""
+        start, end = self._month
+        if not start <= at < end:
+            self._month = self._around(at, 1)
+            start = self._month[0]
+        return start
+
+    def cycle_start(self, at: int) -> int:
+        """First instant of the bill cycle that holds `at` (both µs UTC)."""
+        start, end = self._cycle
+        if not start <= at < end:
+            self._cycle = self._around(at, self._cycle_day)
+            start = self._cycle[0]
+        return start
+
+    def _around(self, at: int, first_day: int) -> tuple[int, int]:
+        local = datetime.fromtimestamp(at // MICROS, self._zone).date()
+        begins = _clamped(local.year, local.month, first_day)
+        if begins > local:
+            before = local.replace(day=1) - timedelta(days=1)
+            begins = _clamped(before.year, before.month, first_day)
+        after = begins.replace(day=1) + timedelta(days=32)
+        return self._midnight(begins), self._midnight(_clamped(after.year, after.month, first_day))
+
+    def _midnight(self, day: date) -> int:
+        return int(datetime(day.year, day.month, day.day, tzinfo=self._zone).timestamp()) * MICROS
+
+
+def _clamped(year: int, month: int, day: int) -> date:
+    """Cycle days 29 to 31 mean the last day of a shorter month."""
+    return date(year, month, min(day, monthrange(year, month)[1]))

@@ -1,0 +1,136 @@
+"""Who has which line, and by which tariff it is rated: the provisioning as the pipeline looks it up.
+
+Held in memory, for reading only; made anew from the store's rows when something was imported.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from rating.account import Account, Line
+from rating.cdr import CDR, MICROS
+from rating.rater import Rater
+
+_PAID_BY_CALLED: Final = frozenset({"collect", "toll-free"})
+_PAID_BY_THIRD: Final = frozenset({"calling-card", "third-number"})
+
+ALWAYS: Final = -(1 << 62)
+"""Before every instant."""
+
+
+class TariffVersion(msgspec.Struct, frozen=True, gc=False):
+    """One version of a tariff, as the store knows it."""
+
+    id: int
+    name: str
+    valid_from_at: int
+    """µs UTC, or `ALWAYS`."""
+    rater: Rater
+
+
+class TariffBook:
+    """All tariffs by name, each with its versions; a call is rated by the one in force at its answer."""
+
+    def __init__(self, versions: Iterable[TariffVersion] = ()) -> None:
+        self._versions: dict[str, list[TariffVersion]] = {}
+        for version in sorted(versions, key=lambda version: version.id):
+            self.add(version)
+
+    def add(self, version: TariffVersion) -> None:
+        """Add a version; of two with one validity date the later added one counts."""
+        kept = [v for v in self._versions.get(version.name, ()) if v.valid_from_at != version.valid_from_at]
+        self._versions[version.name] = sorted([*kept, version], key=lambda v: v.valid_from_at)
+
+    def in_force(self, name: str, at: int) -> TariffVersion | None:
+        """The version of `name` that holds at an instant (µs UTC)."""
+        versions = self._versions.get(name)
+        if versions is None:
+            return None
+        if len(versions) == 1:
+            return versions[0] if versions[0].valid_from_at <= at else None
+        index = bisect_right(versions, at, key=lambda version: version.valid_from_at)
+        return versions[index - 1] if index else None
+
+    def __len__(self) -> int:
+        return sum(map(len, self._versions.values()))
+
+
+class LineService(msgspec.Struct, frozen=True, gc=False):
+    """A service of a line with the account that has it, ready for rating."""
+
+    line: Line
+    account: Account
+    from_at: int
+    """µs UTC, or `ALWAYS`."""
+    tariff: str | None
+    """The line's tariff, else its account's, else the default."""
+
+
+class Directory:
+    """Accounts, lines and tariffs by what a CDR says."""
+
+    def __init__(
+        self,
+        accounts: Iterable[Account] = (),
+        lines: Iterable[Line] = (),
+        tariffs: TariffBook | None = None,
+        default_tariff: str | None = None,
+    ) -> None:
+        self.accounts = {account.account: account for account in accounts}
+        self.tariffs = tariffs or TariffBook()
+        self.default_tariff = default_tariff
+        self._by_line: dict[str, list[LineService]] = {}
+        for line in lines:
+            account = self.accounts[line.account]
+            entry = LineService(
+                line,
+                account,
+                _midnight(line.from_on, account.timezone),
+                line.tariff or account.tariff or default_tariff,
+            )
+            self._by_line.setdefault(line.line, []).append(entry)
+
+    @property
+    def lines(self) -> int:
+        """Provisioned numbers."""
+        return len(self._by_line)
+
+    def guide(self, cdr: CDR) -> LineService | None:
+        """The paying line's service and account: the called line's for collect and toll-free calls, that of
+        `charge_to` for calling-card and third-number calls, otherwise the calling line's."""
+        if cdr.type == "direct":
+            number: str | None = cdr.calling
+        elif cdr.type in _PAID_BY_CALLED:
+            number = cdr.called
+        elif cdr.type in _PAID_BY_THIRD:
+            number = cdr.charge_to
+        else:
+            number = cdr.calling
+        entries = self._by_line.get(number) if number else None
+        if entries is None:
+            return None
+        if len(entries) == 1:
+            entry = entries[0]
+            if entry.from_at <= cdr.answer_at and (cdr.service is None or cdr.service == entry.line.service):
+                return entry
+            return None
+        return _choose(entries, cdr)
+
+
+def _choose(entries: list[LineService], cdr: CDR) -> LineService | None:
+    """Of a line's rows: those of the service (without one, the first row's), the latest whose date has come."""
+    had = [entry for entry in entries if entry.from_at <= cdr.answer_at]
+    if not had:
+        return None
+    service = cdr.service or had[0].line.service
+    return max((e for e in had if e.line.service == service), key=lambda entry: entry.from_at, default=None)
+
+
+def _midnight(day: str, timezone: str) -> int:
+    if not day:
+        return ALWAYS
+    return int(datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(timezone)).timestamp()) * MICROS

@@ -1,0 +1,29 @@
+"""Money as whole micro-units: reading and printing decimals, never a float."""
+
+import re
+from typing import Final
+
+from rating.cdr import MICROS
+
+_PLAIN: Final = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,6}))?", re.ASCII)
+
+
+def parse_micros(text: str) -> int:
+    """Micro-units of a plain decimal ≥ 0 with at most 6 places and 12 digits before the point.
+
+    Raises ValueError, with words for the person who typed it.
+    """
+    match = _PLAIN.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not an amount: write a plain decimal such as 2500.00, at most 6 places, no sign")
+    whole, places = match.groups()
+    return int(whole) * MICROS + int((places or "").ljust(6, "0"))
+
+
+def format_micros(micros: int, decimals: int) -> str:
+    """`micros` with exactly `decimals` places (0 to 6); the digits cut off must be zeros."""
+    sign = "-" if micros < 0 else ""
+    whole, rest = divmod(abs(micros), MICROS)
+    places = f"{rest:06d}"
+    assert not places[decimals:].strip("0"), f"{micros} micro-units do not fit {decimals} decimals"
+    return f"{sign}{whole}.{places[:decimals]}" if decimals else f"{sign}{whole}"

@@ -1,0 +1,182 @@
+"""Reading the provisioning files accounts.csv and lines.csv: all rows, or the errors of each."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable
+from datetime import date
+from typing import Final, TypeVar
+from zoneinfo import available_timezones
+
+import msgspec
+
+from rating.account import Account, Line
+from rating.money import parse_micros
+from rating.numbering import parse_line
+
+ACCOUNT_COLUMNS: Final = (
+    "account", "name", "email", "currency", "timezone", "credit_limit", "tariff", "agent", "cycle_day",
+)  # fmt: skip
+ACCOUNT_OPTIONAL: Final = ("fax", "pager", "phone", "language", "segment")
+LINE_COLUMNS: Final = ("line", "account", "provider", "service", "switch")
+LINE_OPTIONAL: Final = ("tariff", "from")
+
+ERRORS_KEPT: Final = 1000
+"""Errors reported of one file; after so many the rest is not worth reading."""
+
+T = TypeVar("T")
+
+_CURRENCY: Final = re.compile("[A-Z]{3}")
+
+
+class RowError(msgspec.Struct, frozen=True):
+    """What is wrong in one row of a file."""
+
+    row: int
+    """Line of the file, from 1 (the header)."""
+    column: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"row {self.row}, {self.column}: {self.problem}"
+
+
+class ProvisioningError(Exception):
+    """A file that was refused whole."""
+
+    def __init__(self, errors: list[RowError]) -> None:
+        super().__init__("; ".join(map(str, errors[:3])))
+        self.errors = errors
+
+
+class _Row:
+    """One row being read: gives cells, and gathers what is wrong with them."""
+
+    def __init__(self, number: int, cells: dict[str, str], errors: list[RowError]) -> None:
+        self.number, self._cells, self._errors = number, cells, errors
+
+    def wrong(self, column: str, problem: str) -> None:
+        self._errors.append(RowError(self.number, column, problem))
+
+    def optional(self, column: str) -> str | None:
+        return self._cells.get(column, "").strip() or None
+
+    def required(self, column: str) -> str:
+        text = self.optional(column)
+        if text is None:
+            self.wrong(column, "is empty: give a value")
+        return text or ""
+
+    def parsed(self, column: str, parse: Callable[[str], T], default: T) -> T:
+        text = self.optional(column)
+        if text is None:
+            return default
+        try:
+            return parse(text)
+        except ValueError as error:
+            self.wrong(column, str(error))
+            return default
+
+
+def read_accounts(text: str) -> list[Account]:
+    """The accounts of an accounts.csv. Raises ProvisioningError."""
+    errors: list[RowError] = []
+    accounts: dict[str, Account] = {}
+    zones = available_timezones()
+    for row in _rows(text, ACCOUNT_COLUMNS, ACCOUNT_OPTIONAL, errors):
+        account = Account(
+            account=row.required("account"),
+            name=row.required("name"),
+            email=row.optional("email"),
+            currency=row.parsed("currency", _currency, "") or row.required("currency"),
+            timezone=row.parsed("timezone", lambda zone: _zone(zone, zones), "") or row.required("timezone"),
+            credit_limit_micros=row.parsed("credit_limit", parse_micros, None),
+            tariff=row.optional("tariff"),
+            agent=row.optional("agent"),
+            cycle_day=row.parsed("cycle_day", _cycle_day, 1),
+            **{column: row.optional(column) for column in ACCOUNT_OPTIONAL},
+        )
+        if account.account in accounts:
+            row.wrong("account", f"{account.account} stands twice in the file: keep one row")
+        accounts[account.account] = account
+    return list(_or_refuse(accounts.values(), errors))
+
+
+def read_lines(text: str, accounts: Callable[[str], bool]) -> list[Line]:
+    """The lines of a lines.csv; `accounts` says whether an account exists. Raises ProvisioningError."""
+    errors: list[RowError] = []
+    lines: dict[tuple[str, str, str], Line] = {}
+    for row in _rows(text, LINE_COLUMNS, LINE_OPTIONAL, errors):
+        line = Line(
+            line=row.parsed("line", parse_line, "") or row.required("line"),
+            service=row.required("service"),
+            from_on=row.parsed("from", _date, ""),
+            account=row.required("account"),
+            provider=row.required("provider"),
+            switch=row.optional("switch"),
+            tariff=row.optional("tariff"),
+        )
+        if line.account and not accounts(line.account):
+            row.wrong("account", f"there is no account {line.account}: import accounts first")
+        key = (line.line, line.service, line.from_on)
+        if key in lines:
+            row.wrong("line", f"{line.line} with this service and date stands twice in the file: keep one row")
+        lines[key] = line
+    return list(_or_refuse(lines.values(), errors))
+
+
+def _rows(text: str, needed: tuple[str, ...], optional: tuple[str, ...], errors: list[RowError]) -> Iterable[_Row]:
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+    try:
+        header = [cell.strip() for cell in next(reader, [])]
+        for column in [*needed, *header]:
+            if header.count(column) != 1 or column not in (*needed, *optional):
+                what = "is not a column of this file" if column not in (*needed, *optional) else (
+                    "is missing" if column not in header else "stands twice"
+                )  # fmt: skip
+                errors.append(RowError(1, column, f"{what}: the header is {','.join(needed)}"
+                                                  f" (optional {','.join(optional)})"))  # fmt: skip
+                return
+        for cells in reader:
+            if len(errors) >= ERRORS_KEPT:
+                return
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(header):
+                problem = f"has {len(cells)} cells, the header {len(header)}: mind commas and quotes"
+                errors.append(RowError(reader.line_num, "row", problem))
+                continue
+            yield _Row(reader.line_num, dict(zip(header, cells, strict=True)), errors)
+    except csv.Error as error:
+        errors.append(RowError(reader.line_num, "row", f"is not CSV ({error}): quote cells that hold quotes or commas"))
+
+
+def _or_refuse(items: Iterable[T], errors: list[RowError]) -> Iterable[T]:
+    if errors:
+        raise ProvisioningError(errors)
+    return items
+
+
+def _currency(text: str) -> str:
+    if not _CURRENCY.fullmatch(text):
+        raise ValueError(f"{text!r} is not a currency: write three capital letters (ISO 4217) such as USD")
+    return text
+
+
+def _zone(text: str, zones: set[str]) -> str:
+    if text not in zones:
+        raise ValueError(f"{text!r} is not a time zone: write an IANA name such as America/New_York")
+    return text
+
+
+def _cycle_day(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 31):
+        raise ValueError(f"{text!r} is not a day of the month: write 1 to 31")
+    return int(text)
+
+
+def _date(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise ValueError(f"{text!r} is not a date: write YYYY-MM-DD") from None

@@ -1,0 +1,94 @@
+"""What crosses the pipeline's seam: batches of rows that are ready to be written, as plain data.
+
+In front of the seam everything is pure; behind it is the owner of the store. Because only lists, numbers, text and
+bytes cross it, the seam can be a queue inside one process or a socket between two.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+COLUMNS: Final = (
+    "id", "shard", "source", "record_id", "start_at", "offset_min", "answer_at", "duration_us", "calling", "called",
+    "line", "account", "provider", "service", "service_given", "type", "units", "device", "destination",
+    "place_called", "charge_micros", "tariff", "billed_s", "arrived_at", "rated_at", "reverses", "detail",
+)  # fmt: skip
+"""The columns of a transaction, in the order of a row. `id` is filled in by the owner."""
+
+COLUMN: Final = {name: index for index, name in enumerate(COLUMNS)}
+
+CONTENT: Final = (
+    "answer_at", "duration_us", "calling", "called", "service", "service_given", "type", "units", "device", "detail",
+)  # fmt: skip
+"""The columns that say what the source reported, besides the natural key: equal ones make a record the same."""
+
+Row = list[Any]
+
+
+def content_of(row: Row) -> tuple[Any, ...]:
+    """What the source reported, in a form that compares equal for equal records.
+
+    A service that the record did not name was looked up, so it is not part of what was reported.
+    """
+    given = row[COLUMN["service_given"]]
+    return tuple(None if name == "service" and not given else row[COLUMN[name]] for name in CONTENT)
+
+
+class Position(msgspec.Struct, frozen=True, gc=False):
+    """Where a batch stands in its source's stream (the transport position)."""
+
+    epoch: str
+    sequence: int
+    digest: bytes
+    """Of the batch's decoded body: the same position with another body is refused."""
+
+
+class Suspended(msgspec.Struct, frozen=True, gc=False):
+    """A record that could not be parsed, guided or rated."""
+
+    line: int
+    """Line of the batch, from 1."""
+    reason: str
+    detail: str
+    """In words: what is wrong, for the person who mends it."""
+    digest: bytes
+    record_id: str | None = None
+    start_at: int | None = None
+    content: tuple[Any, ...] | None = None
+    """As `content_of`, where the record was normalised: it may turn out a duplicate or a conflict after all."""
+
+
+class Batch(msgspec.Struct, gc=False):
+    """One delivery of one source, decoded, guided and rated, on its way to the store."""
+
+    source: int
+    arrived_at: int
+    received: int
+    """Records in it: lines that are not blank."""
+    raw: list[bytes]
+    """The lines as they arrived, without their ends; line n is raw[n - 1]."""
+    rows: dict[int, list[Row]]
+    """The transactions, by month partition."""
+    row_lines: dict[int, list[int]]
+    """For each row the line that it came from."""
+    suspended: list[Suspended]
+    position: Position | None = None
+
+
+class Verdict(msgspec.Struct, frozen=True, gc=False):
+    """Why one record of a batch was suspended, as the source is told."""
+
+    line: int
+    id: str | None
+    reason: str
+
+
+class Outcome(msgspec.Struct, gc=False):
+    """What became of a batch; the three numbers sum to the batch's `received`."""
+
+    accepted: int = 0
+    duplicate: int = 0
+    suspended: int = 0
+    records: list[Verdict] = msgspec.field(default_factory=list)
+    conflict: bool = False
+    """The position was taken by another body: nothing of the batch was stored."""

@@ -1,0 +1,203 @@
+"""Taking batches into an open store transaction: what is new, what was here before, what contradicts what was here.
+
+Every rule of "exactly one charge" that needs the store is here. A record that was suspended is known by its digest; a
+record that became a transaction by its natural key, with its content compared.
+"""
+
+import sqlite3
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from rating.store import positions, suspense, transactions
+from rating.store.arrivals import Tally
+from rating.store.batch import COLUMN, Batch, Outcome, Row, Suspended, Verdict, content_of
+from rating.store.partitions import create_partition, month_of
+
+VERDICTS: Final = 100
+"""Suspended records that an answer names, at most."""
+
+_SOURCE, _RECORD_ID, _START_AT = COLUMN["source"], COLUMN["record_id"], COLUMN["start_at"]
+
+
+class Admission(msgspec.Struct):
+    """What one store transaction took in."""
+
+    outcomes: list[Outcome]
+    """One a batch, in the batches' order."""
+    stored: list[Row]
+    """The transactions, with their ids, ascending."""
+    next_id: int
+    suspended: list[tuple[int, str, int]] = msgspec.field(default_factory=list)
+    """Natural keys (source, record id, start) that went into suspense."""
+
+
+class Intake:
+    """Takes the batches of one store transaction; the caller begins and commits it."""
+
+    def __init__(self, cx: sqlite3.Connection, next_id: int, months: set[int], suspended_keys: set[int]) -> None:
+        """`months` are the partitions that exist (added to here); `suspended_keys` the filter over suspense."""
+        self._cx = cx
+        self._months = months
+        self._suspended_keys = suspended_keys
+        self._admission = Admission([], [], next_id)
+
+    def admit(self, batches: Sequence[Batch]) -> Admission:
+        """Write what is new of the batches, and say what became of each record."""
+        admission = self._admission
+        admission.outcomes = [Outcome() for _ in batches]
+        live = [pair for pair in zip(batches, admission.outcomes, strict=True) if self._take_position(*pair)]
+        for month in sorted({month for batch, _ in live for month in batch.rows}):
+            self._admit_month(month, live)
+        for batch, outcome in live:
+            for record in batch.suspended:
+                self._admit_suspended(batch, outcome, record)
+        tally = Tally()
+        for batch, outcome in zip(batches, admission.outcomes, strict=True):
+            if not outcome.conflict:
+                assert outcome.accepted + outcome.duplicate + outcome.suspended == batch.received
+                tally.add(batch.source, batch.arrived_at, outcome)
+        tally.write(self._cx)
+        return admission
+
+    def _take_position(self, batch: Batch, outcome: Outcome) -> bool:
+        """Whether the batch is to be looked at: its position is free, or it has none."""
+        if batch.position is None:
+            return True
+        taken = positions.taken_by(self._cx, batch.source, batch.position)
+        if taken is None:
+            positions.take(self._cx, batch.source, batch.position)
+            return True
+        if taken == batch.position.digest:
+            outcome.duplicate = batch.received
+        else:
+            outcome.conflict = True
+        return False
+
+    def _admit_month(self, month: int, live: list[tuple[Batch, Outcome]]) -> None:
+        """Insert the rows of one month, of all batches at once; look closer at those that were refused."""
+        if month not in self._months:
+            create_partition(self._cx, month)
+            self._months.add(month)
+        rows: list[Row] = []
+        starts: list[int] = []  # of each batch's rows in `rows`, to find the batch of a refused one
+        owners: list[tuple[Batch, Outcome]] = []
+        doubtful: list[tuple[Batch, Outcome, int, Row]] = []
+        for batch, outcome in live:
+            own = batch.rows.get(month)
+            if not own:
+                continue
+            starts.append(len(rows))
+            owners.append((batch, outcome))
+            if self._suspended_keys:
+                certain = []
+                for row, line in zip(own, batch.row_lines[month], strict=True):
+                    if suspense.key_hash(row[_SOURCE], row[_RECORD_ID], row[_START_AT]) in self._suspended_keys:
+                        doubtful.append((batch, outcome, line, row))
+                    else:
+                        certain.append(row)
+                own = certain
+            rows += own
+            outcome.accepted += len(own)
+        refused = self._insert(month, rows)
+        for index in refused:
+            batch, outcome = owners[bisect_right(starts, index) - 1]
+            outcome.accepted -= 1
+            line = _line_of(batch, month, rows[index])
+            self._admit_refused(batch, outcome, line, month, rows[index])
+        self._admission.stored += _without(rows, refused)
+        for batch, outcome, line, row in doubtful:
+            self._admit_doubtful(batch, outcome, line, month, row)
+
+    def _insert(self, month: int, rows: list[Row]) -> list[int]:
+        for id_, row in enumerate(rows, self._admission.next_id):
+            row[0] = id_
+        self._admission.next_id += len(rows)
+        return transactions.insert(self._cx, month, rows)
+
+    def _admit_refused(self, batch: Batch, outcome: Outcome, line: int, month: int, row: Row) -> None:
+        """A row whose natural key is in the store: the same record again, or a conflict."""
+        there = transactions.find_by_key(self._cx, month, row)
+        assert there is not None
+        if content_of(there) == content_of(row):
+            outcome.duplicate += 1
+        else:
+            detail = f"transaction {there[0]} has the same id and start, and says something else"
+            self._suspend(batch, outcome, _as_conflict(row, line, detail))
+
+    def _admit_doubtful(self, batch: Batch, outcome: Outcome, line: int, month: int, row: Row) -> None:
+        """A row whose natural key may be in suspense (the filter can be wrong, the store cannot)."""
+        source, record_id, start_at = row[_SOURCE], row[_RECORD_ID], row[_START_AT]
+        if suspense.is_known(self._cx, source, suspense.digest_of_row(row)):
+            outcome.duplicate += 1
+        elif transactions.find_by_key(self._cx, month, row):
+            self._admit_refused(batch, outcome, line, month, row)
+        elif suspense.holds_key(self._cx, source, record_id, start_at):
+            detail = "a suspended record has the same id and start, and says something else"
+            self._suspend(batch, outcome, _as_conflict(row, line, detail))
+        else:
+            self._insert(month, [row])
+            self._admission.stored.append(row)
+            outcome.accepted += 1
+
+    def _admit_suspended(self, batch: Batch, outcome: Outcome, record: Suspended) -> None:
+        """A record that the front could not process; the store may know better (a duplicate, a conflict)."""
+        if suspense.is_known(self._cx, batch.source, record.digest):
+            outcome.duplicate += 1
+            return
+        if record.content is not None:
+            assert record.record_id is not None
+            assert record.start_at is not None
+            month = month_of(record.start_at)
+            there = None
+            if month in self._months:
+                there = transactions.find_by_key(
+                    self._cx, month, _key_row(batch.source, record.record_id, record.start_at)
+                )
+            if there and content_of(there) == record.content:
+                outcome.duplicate += 1
+                return
+            if there or suspense.holds_key(self._cx, batch.source, record.record_id, record.start_at):
+                where = f"transaction {there[0]}" if there else "a suspended record"
+                detail = f"{where} has the same id and start, and says something else"
+                record = msgspec.structs.replace(record, reason="conflict", detail=detail)
+        self._suspend(batch, outcome, record)
+
+    def _suspend(self, batch: Batch, outcome: Outcome, record: Suspended) -> None:
+        raw = batch.raw[record.line - 1]
+        if not suspense.insert(self._cx, batch.source, record, raw, batch.arrived_at):
+            outcome.duplicate += 1
+            return
+        outcome.suspended += 1
+        if len(outcome.records) < VERDICTS:
+            outcome.records.append(Verdict(record.line, record.record_id, record.reason))
+        if record.record_id is not None and record.start_at is not None:
+            key = (batch.source, record.record_id, record.start_at)
+            self._suspended_keys.add(suspense.key_hash(*key))
+            self._admission.suspended.append(key)
+
+
+def _line_of(batch: Batch, month: int, row: Row) -> int:
+    index = next(index for index, other in enumerate(batch.rows[month]) if other is row)
+    return batch.row_lines[month][index]
+
+
+def _without(rows: list[Row], refused: list[int]) -> list[Row]:
+    if not refused:
+        return rows
+    gone = set(refused)
+    return [row for index, row in enumerate(rows) if index not in gone]
+
+
+def _key_row(source: int, record_id: str, start_at: int) -> Row:
+    row: Row = [None] * len(COLUMN)
+    row[_SOURCE], row[_RECORD_ID], row[_START_AT] = source, record_id, start_at
+    return row
+
+
+def _as_conflict(row: Row, line: int, detail: str) -> Suspended:
+    return Suspended(
+        line, "conflict", detail, suspense.digest_of_row(row), row[_RECORD_ID], row[_START_AT], content_of(row)
+    )

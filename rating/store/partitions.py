@@ -1,0 +1,89 @@
+"""Transactions by month of their start in UTC: the names of the partitions, and their tables."""
+
+import sqlite3
+from datetime import UTC, datetime
+from typing import Final
+
+from rating.cdr import MICROS
+
+SEGMENT_BITS: Final = 16
+"""2^16 consecutive ids make a segment of the line and called indexes. Ids ascend, so only the newest segment is
+written to and stays in the cache, however large the month grows; a search seeks once a segment."""
+
+
+def month_of(at: int) -> int:
+    """The partition of an instant (µs UTC), as YYYYMM."""
+    moment = datetime.fromtimestamp(at // MICROS, UTC)
+    return moment.year * 100 + moment.month
+
+
+def month_bounds(month: int) -> tuple[int, int]:
+    """First instant of a month and of the next one, µs UTC."""
+    year, number = divmod(month, 100)
+    first = datetime(year, number, 1, tzinfo=UTC)
+    following = datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC) if year < 9999 or number < 12 else None
+    last = int(following.timestamp()) if following else 253_402_300_800
+    return int(first.timestamp()) * MICROS, last * MICROS
+
+
+def month_before(month: int) -> int:
+    """The month before, as YYYYMM."""
+    return month - 1 if month % 100 > 1 else month - 100 + 11
+
+
+def table_of(month: int) -> str:
+    """The table of a partition."""
+    assert 197001 <= month <= 999912, month
+    return f"transactions_{month}"
+
+
+def create_partition(cx: sqlite3.Connection, month: int) -> None:
+    """Make the table of a month, within the caller's transaction."""
+    table = table_of(month)
+    cx.execute(
+        f"""CREATE TABLE IF NOT EXISTS {table} (
+            id INTEGER PRIMARY KEY,
+            shard INTEGER NOT NULL,
+            source INTEGER NOT NULL,
+            record_id TEXT NOT NULL,
+            start_at BIGINT NOT NULL,
+            offset_min INTEGER NOT NULL,
+            answer_at BIGINT NOT NULL,
+            duration_us BIGINT NOT NULL,
+            calling TEXT NOT NULL,
+            called TEXT NOT NULL,
+            line TEXT NOT NULL,
+            account TEXT NOT NULL,
+            provider TEXT NOT NULL,
+            service TEXT NOT NULL,
+            service_given INTEGER NOT NULL,
+            type TEXT NOT NULL,
+            units BIGINT,
+            device TEXT,
+            destination TEXT,
+            place_called TEXT,
+            charge_micros BIGINT NOT NULL,
+            tariff INTEGER,
+            billed_s BIGINT NOT NULL,
+            arrived_at BIGINT NOT NULL,
+            rated_at BIGINT NOT NULL,
+            reverses BIGINT,
+            detail TEXT,
+            UNIQUE (start_at, record_id, source)
+        )"""
+    )
+    cx.execute(f"CREATE INDEX IF NOT EXISTS {table}_line ON {table} (id >> {SEGMENT_BITS}, line)")
+    cx.execute(f"CREATE INDEX IF NOT EXISTS {table}_called ON {table} (id >> {SEGMENT_BITS}, called)")
+    cx.execute("INSERT INTO partitions VALUES (?) ON CONFLICT DO NOTHING", (month,))
+
+
+def partitions(cx: sqlite3.Connection) -> list[int]:
+    """The months that exist, oldest first."""
+    return [month for (month,) in cx.execute("SELECT month FROM partitions ORDER BY month")]
+
+
+def last_id(cx: sqlite3.Connection) -> int:
+    """The greatest transaction id of any partition; 0 in an empty store."""
+    return max(
+        (cx.execute(f"SELECT coalesce(max(id), 0) FROM {table_of(m)}").fetchone()[0] for m in partitions(cx)), default=0
+    )

@@ -1,0 +1,80 @@
+"""The store as the rest of the program sees it: one interface, whatever the engine."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from rating.account import Account, Line
+from rating.store.batch import Batch
+from rating.store.intake import Admission
+from rating.tariff import Tariff, TariffText
+
+
+class Provisioned(msgspec.Struct):
+    """Everything the directory is made of."""
+
+    accounts: list[Account]
+    lines: list[Line]
+    tariffs: list[tuple[int, TariffText]]
+
+
+class Replay(msgspec.Struct):
+    """A transaction as the counters need it, at start-up."""
+
+    id: int
+    account: str
+    answer_at: int
+    charge_micros: int
+    duration_us: int
+
+
+class Store(Protocol):
+    """The one writer of a store. Any failure to write is `StoreFailed`, and the end of the process that owns it:
+    nothing is retried, because after a failed sync nobody knows what is on the disk."""
+
+    async def admit(self, batches: Sequence[Batch]) -> Admission:
+        """Begin a store transaction and write the batches into it. Nothing is durable before `commit`."""
+
+    async def commit(self) -> None:
+        """Make what was admitted durable."""
+
+    async def register_sources(self, names: Iterable[str]) -> Mapping[str, int]:
+        """The number of every source; new names are given one."""
+
+    async def positions(self, source: int) -> dict[str, dict[str, object]]:
+        """Of each epoch the last sequence and the gaps."""
+
+    async def provisioned(self) -> Provisioned:
+        """Everything that is provisioned."""
+
+    async def import_accounts(self, text: str, now: int) -> int:
+        """Import an accounts.csv, all or nothing; how many. Raises ProvisioningError."""
+
+    async def import_lines(self, text: str) -> int:
+        """Import a lines.csv, all or nothing; how many. Raises ProvisioningError."""
+
+    async def import_tariff(self, text: TariffText, tariff: Tariff, now: int) -> int:
+        """Import a tariff's version; its number."""
+
+    async def snapshot(self) -> tuple[int, list[bytes]]:
+        """The stored snapshot of the counters: the transaction it covers, and its parts."""
+
+    async def save_snapshot(self, covers_id: int, parts: Sequence[bytes]) -> None:
+        """Replace the snapshot."""
+
+    def replay(self, after: int) -> AsyncIterator[list[Replay]]:
+        """The transactions after an id, in chunks, by partition (not in order of their ids)."""
+
+    async def suspense_by_reason(self) -> dict[str, int]:
+        """Open suspended records by reason."""
+
+    async def read(self, query: Callable[..., Any], *args: Any) -> Any:
+        """Run a query function of this package on a connection that can only read."""
+
+    @property
+    def last_id(self) -> int:
+        """The greatest transaction id committed."""
+
+    async def close(self) -> None:
+        """Release the store. What was admitted and not committed is gone."""

@@ -1,0 +1,108 @@
+"""The SQL of what is provisioned: accounts, lines, and tariffs with all their versions."""
+
+import sqlite3
+import zlib
+from collections.abc import Iterable
+from typing import Final
+
+from rating.account import Account, Line
+from rating.tariff import Tariff, TariffText
+
+_ACCOUNT_COLUMNS: Final = tuple(Account.__struct_fields__)
+
+
+def put_accounts(cx: sqlite3.Connection, accounts: Iterable[Account], now: int) -> None:
+    """Add accounts, or replace what is known of them (all but when they were opened)."""
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in _ACCOUNT_COLUMNS[1:])
+    cx.executemany(
+        f"INSERT INTO accounts (shard, opened_at, {', '.join(_ACCOUNT_COLUMNS)})"
+        f" VALUES (0, ?, {', '.join('?' * len(_ACCOUNT_COLUMNS))})"
+        f" ON CONFLICT (shard, account) DO UPDATE SET {assignments}",
+        ((now, *(getattr(account, name) for name in _ACCOUNT_COLUMNS)) for account in accounts),
+    )
+
+
+def get_accounts(cx: sqlite3.Connection) -> list[Account]:
+    """All accounts."""
+    return [Account(*row) for row in cx.execute(f"SELECT {', '.join(_ACCOUNT_COLUMNS)} FROM accounts")]
+
+
+def has_account(cx: sqlite3.Connection, account: str) -> bool:
+    """Whether an account exists."""
+    return cx.execute("SELECT 1 FROM accounts WHERE shard = 0 AND account = ?", (account,)).fetchone() is not None
+
+
+def put_lines(cx: sqlite3.Connection, lines: Iterable[Line]) -> None:
+    """Add lines, or replace them by (line, service, from); a line's rows keep the order in which they first came."""
+    (last,) = cx.execute("SELECT coalesce(max(position), 0) FROM lines").fetchone()
+    cx.executemany(
+        "INSERT INTO lines (shard, line, service, from_on, account, provider, switch, tariff, position)"
+        " VALUES (0, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (shard, line, service, from_on) DO UPDATE SET"
+        " account = excluded.account, provider = excluded.provider, switch = excluded.switch,"
+        " tariff = excluded.tariff",
+        (
+            (li.line, li.service, li.from_on, li.account, li.provider, li.switch, li.tariff, last + index)
+            for index, li in enumerate(lines, 1)
+        ),
+    )
+
+
+def get_lines(cx: sqlite3.Connection) -> list[Line]:
+    """All lines, in the order of their files."""
+    return [
+        Line(*row)
+        for row in cx.execute(
+            "SELECT line, service, from_on, account, provider, switch, tariff FROM lines ORDER BY position"
+        )
+    ]
+
+
+def add_tariff(cx: sqlite3.Connection, text: TariffText, tariff: Tariff, now: int) -> int:
+    """Keep a version of a tariff; returns its id. The very text that is in force already is not added again."""
+    deck = zlib.compress(text.deck.encode(), 6)
+    newest = cx.execute(
+        "SELECT id, toml, deck_zlib FROM tariffs WHERE name = ? AND valid_from_at IS ? ORDER BY id DESC LIMIT 1",
+        (tariff.name, tariff.valid_from_at),
+    ).fetchone()
+    if newest and newest[1] == text.toml and zlib.decompress(newest[2]) == text.deck.encode():
+        return int(newest[0])
+    (number,) = cx.execute("SELECT coalesce(max(id), 0) + 1 FROM tariffs").fetchone()
+    cx.execute(
+        "INSERT INTO tariffs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            number, tariff.name, tariff.valid_from_at, tariff.currency, tariff.decimals, now,
+            text.toml_name, text.toml, text.deck_name, deck,
+        ),
+    )  # fmt: skip
+    return int(number)
+
+
+def tariffs_in_force(cx: sqlite3.Connection) -> list[tuple[int, TariffText]]:
+    """The version that counts of each name and validity date."""
+    return _texts(
+        cx.execute(
+            "SELECT id, toml, deck_zlib, toml_name, deck_name FROM tariffs"
+            " WHERE id IN (SELECT max(id) FROM tariffs GROUP BY name, valid_from_at) ORDER BY id"
+        )
+    )
+
+
+def get_tariff(cx: sqlite3.Connection, number: int) -> TariffText:
+    """The texts of a version, whether still in force or not."""
+    ((_, text),) = _texts(
+        cx.execute("SELECT id, toml, deck_zlib, toml_name, deck_name FROM tariffs WHERE id = ?", (number,))
+    )
+    return text
+
+
+def tariff_terms(cx: sqlite3.Connection) -> dict[int, tuple[str, str, int]]:
+    """Of every version: name, currency and decimals."""
+    rows = cx.execute("SELECT id, name, currency, decimals FROM tariffs")
+    return {number: (name, currency, decimals) for number, name, currency, decimals in rows}
+
+
+def _texts(rows: Iterable[tuple[int, str, bytes, str, str]]) -> list[tuple[int, TariffText]]:
+    return [
+        (number, TariffText(toml, zlib.decompress(deck).decode(), toml_name, deck_name))
+        for number, toml, deck, toml_name, deck_name in rows
+    ]

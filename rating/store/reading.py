@@ -1,0 +1,108 @@
+"""Reading transactions for people and programs: as the contract's export lines, one at a time or many."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from rating.cdr import CDR, MICROS
+from rating.money import format_micros
+from rating.numbering import display
+from rating.store.batch import COLUMNS
+from rating.store.partitions import last_id, month_before, month_of, partitions
+from rating.store.provisioning import tariff_terms
+from rating.store.sources import names_to_ids
+from rating.store.transactions import read_chunks
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_decode_detail: Final = msgspec.json.Decoder().decode
+
+
+def export(
+    cx: sqlite3.Connection, account: str | None = None, from_at: int | None = None, to_at: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """Every transaction committed before the call, with from ≤ answer < to, by partition and then by id."""
+    upto = last_id(cx)
+    conditions = {"account = ?": account, "answer_at >= ?": from_at, "answer_at < ?": to_at}
+    given = {sql: value for sql, value in conditions.items() if value is not None}
+    line = exporter(cx)
+    for month in partitions(cx):
+        # A call is kept in the month of its start, and asked for by its answer, which can fall in the next.
+        if from_at is not None and month < month_before(month_of(from_at)):
+            continue
+        if to_at is not None and month > month_of(to_at):
+            continue
+        for chunk in read_chunks(
+            cx, month, ", ".join(COLUMNS), after=0, upto=upto, where=" AND ".join(given), values=tuple(given.values())
+        ):
+            yield from map(line, chunk)
+
+
+def exporter(cx: sqlite3.Connection) -> Callable[[tuple[Any, ...]], dict[str, Any]]:
+    """Makes the contract's export line of a transaction's columns."""
+    sources = {number: name for name, number in names_to_ids(cx).items()}
+    terms = tariff_terms(cx)
+
+    def line(row: tuple[Any, ...]) -> dict[str, Any]:
+        columns = dict(zip(COLUMNS, row, strict=True))
+        tariff, currency, decimals = terms.get(columns["tariff"], (None, None, 2))
+        return {
+            "transaction": columns["id"],
+            "id": columns["record_id"],
+            "source": sources[columns["source"]],
+            "account": columns["account"],
+            "line": display(columns["line"]),
+            "provider": columns["provider"],
+            "calling": display(columns["calling"]),
+            "called": display(columns["called"]),
+            "start": instant_text(columns["start_at"]),
+            "answer": instant_text(columns["answer_at"]),
+            "duration": _seconds(columns["duration_us"]),
+            "billed_s": columns["billed_s"],
+            "service": columns["service"],
+            "type": columns["type"],
+            "destination": columns["destination"],
+            "place_called": columns["place_called"],
+            "charge": format_micros(columns["charge_micros"], decimals),
+            "currency": currency,
+            "tariff": tariff,
+            "rated_at": instant_text(columns["rated_at"]),
+            "reverses": columns["reverses"],
+            "units": columns["units"],
+            "device": columns["device"],
+            **(_decode_detail(columns["detail"]) if columns["detail"] else {}),
+        }
+
+    return line
+
+
+def cdr_of(row: list[Any], source: str) -> CDR:
+    """The CDR that a transaction was made from."""
+    columns = dict(zip(COLUMNS, row, strict=True))
+    detail = _decode_detail(columns["detail"]) if columns["detail"] else {}
+    return CDR(
+        source=source,
+        id=columns["record_id"],
+        service=columns["service"] if columns["service_given"] else None,
+        **{
+            name: columns[name]
+            for name in (
+                "calling", "called", "start_at", "offset_min", "answer_at", "duration_us", "type", "units", "device",
+            )
+        },
+        **detail,
+    )  # fmt: skip
+
+
+def instant_text(at: int) -> str:
+    """RFC 3339 in UTC, with as many places as it takes."""
+    moment = _EPOCH + timedelta(microseconds=at)
+    return moment.replace(tzinfo=None).isoformat() + "Z"
+
+
+def _seconds(us: int) -> int | msgspec.Raw:
+    """Seconds as an exact JSON number."""
+    whole, rest = divmod(us, MICROS)
+    return msgspec.Raw(f"{whole}.{rest:06d}".rstrip("0").encode()) if rest else whole

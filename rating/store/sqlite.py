@@ -1,0 +1,270 @@
+"""The SQLite engine: one writing connection under a lock, readers beside it, each aiosqlite's thread away."""
+
+import asyncio
+import fcntl
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Final, TypeVar
+
+import aiosqlite
+
+from rating.provisioning import read_accounts, read_lines
+from rating.store import partitions, positions, provisioning, snapshots, sources, suspense, transactions
+from rating.store.batch import Batch
+from rating.store.errors import StoreError, StoreFailed, StoreLocked
+from rating.store.intake import Admission, Intake
+from rating.store.migrations import Migration, migrate, require_current
+from rating.store.port import Provisioned, Replay
+from rating.tariff import Tariff, TariffText
+
+T = TypeVar("T")
+
+PAGE_BYTES: Final = 8192
+WAL_BYTES: Final = 64 << 20
+"""The write-ahead log is copied into the file when it has grown to this. A page of the unique index that is written
+in many commits is copied once; a longer log would make the start after a crash slower."""
+WRITER_PRAGMAS: Final = (
+    f"PRAGMA page_size = {PAGE_BYTES}",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    f"PRAGMA wal_autocheckpoint = {WAL_BYTES // PAGE_BYTES}",
+    f"PRAGMA journal_size_limit = {WAL_BYTES}",
+    "PRAGMA cache_size = -65536",
+    "PRAGMA temp_store = MEMORY",
+)
+READER_PRAGMAS: Final = ("PRAGMA query_only = ON", "PRAGMA cache_size = -16384")
+
+
+class Connection(aiosqlite.Connection):
+    """An aiosqlite connection that can run a whole function in its thread: one hop for a unit of work, where
+    aiosqlite's own calls take one a statement and leave the thread idle while the event loop is busy."""
+
+    async def run(self, work: Callable[..., T], *args: Any) -> T:
+        """The result of `work(connection, *args)`. Raises StoreFailed for whatever SQLite could not do."""
+        try:
+            result: T = await self._execute(work, self._conn, *args)  # type: ignore[no-untyped-call]  # aiosqlite's own calls go through it
+        except sqlite3.Error as error:
+            raise StoreFailed(_explain(error)) from error
+        return result
+
+
+def writer_lock(path: Path) -> IO[bytes]:
+    """Hold the lock that makes one process the store's writer. Raises StoreLocked."""
+    lock = path.with_name(path.name + ".lock").open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise StoreLocked(
+            f"{path} is being written by another process: stop it, or let the running daemon do the work"
+        ) from None
+    return lock
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that can only read; for commands, which need no event loop. Raises StoreError."""
+    if not path.exists():
+        raise StoreError(f"there is no store at {path}: run tollkeeper migrate, or start the daemon")
+    cx = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
+    for pragma in READER_PRAGMAS:
+        cx.execute(pragma)
+    return cx
+
+
+def migrate_store(path: Path, steps: Sequence[Migration], now: int) -> tuple[Migration, ...]:
+    """Create or upgrade a store that nobody else writes; the steps that were applied. Raises StoreError."""
+    with _directory_checked(path), writer_lock(path):
+        cx = _connect_writer(path)
+        try:
+            return migrate(cx, steps, now)
+        except sqlite3.Error as error:
+            raise StoreFailed(_explain(error)) from error
+        finally:
+            cx.close()
+
+
+class SqliteStore:
+    """The store in one SQLite file. Made by `open_store`."""
+
+    def __init__(self, path: Path, lock: IO[bytes], writer: Connection, reader: Connection) -> None:
+        self._path, self._lock, self._writer, self._reader = path, lock, writer, reader
+        self._next_id = 1
+        self._pending_next_id = 1
+        self._months: set[int] = set()
+        self._suspended_keys: set[int] = set()
+        self._turn = asyncio.Lock()  # one unit of work at a time on the writing connection
+
+    async def load(self) -> None:
+        """Learn what is there; once, after the connections are open."""
+
+        def look(cx: sqlite3.Connection) -> tuple[int, list[int], set[int]]:
+            return partitions.last_id(cx), partitions.partitions(cx), set(suspense.key_hashes(cx))
+
+        last, months, self._suspended_keys = await self._writer.run(look)
+        self._next_id = self._pending_next_id = last + 1
+        self._months = set(months)
+
+    @property
+    def last_id(self) -> int:
+        return self._next_id - 1
+
+    async def admit(self, batches: Sequence[Batch]) -> Admission:
+        await self._turn.acquire()
+
+        def admit(cx: sqlite3.Connection) -> Admission:
+            cx.execute("BEGIN IMMEDIATE")
+            return Intake(cx, self._next_id, self._months, self._suspended_keys).admit(batches)
+
+        admission = await self._writer.run(admit)
+        self._pending_next_id = admission.next_id
+        return admission
+
+    async def commit(self) -> None:
+        await self._writer.run(lambda cx: cx.execute("COMMIT"))
+        self._next_id = self._pending_next_id
+        self._turn.release()
+
+    async def register_sources(self, names: Iterable[str]) -> Mapping[str, int]:
+        return await self._unit(sources.register, list(names))
+
+    async def positions(self, source: int) -> dict[str, dict[str, object]]:
+        return await self._reader.run(positions.positions, source)
+
+    async def provisioned(self) -> Provisioned:
+        def get(cx: sqlite3.Connection) -> Provisioned:
+            return Provisioned(
+                provisioning.get_accounts(cx), provisioning.get_lines(cx), provisioning.tariffs_in_force(cx)
+            )
+
+        return await self._reader.run(get)
+
+    async def import_accounts(self, text: str, now: int) -> int:
+        accounts = await asyncio.to_thread(read_accounts, text)
+        await self._unit(provisioning.put_accounts, accounts, now)
+        return len(accounts)
+
+    async def import_lines(self, text: str) -> int:
+        known = await self._reader.run(
+            lambda cx: {account for (account,) in cx.execute("SELECT account FROM accounts")}
+        )
+        lines = await asyncio.to_thread(read_lines, text, known.__contains__)
+        await self._unit(provisioning.put_lines, lines)
+        return len(lines)
+
+    async def import_tariff(self, text: TariffText, tariff: Tariff, now: int) -> int:
+        return await self._unit(provisioning.add_tariff, text, tariff, now)
+
+    async def snapshot(self) -> tuple[int, list[bytes]]:
+        return await self._reader.run(snapshots.load)
+
+    async def save_snapshot(self, covers_id: int, parts: Sequence[bytes]) -> None:
+        await self._unit(snapshots.save, covers_id, parts)
+
+    async def replay(self, after: int) -> AsyncIterator[list[Replay]]:
+        for month in await self._reader.run(partitions.partitions):
+            start = after
+            while rows := await self._reader.run(_replayed, month, start, self.last_id):
+                yield rows
+                start = rows[-1].id
+
+    async def suspense_by_reason(self) -> dict[str, int]:
+        return await self._reader.run(suspense.count_by_reason)
+
+    async def read(self, query: Callable[..., Any], *args: Any) -> Any:
+        return await self._reader.run(query, *args)
+
+    async def close(self) -> None:
+        try:
+            await self._reader.close()
+        finally:
+            await self._writer.close()
+            self._lock.close()
+
+    async def _unit(self, work: Callable[..., T], *args: Any) -> T:
+        """One store transaction of its own, between those of the pipeline."""
+
+        def unit(cx: sqlite3.Connection) -> T:
+            cx.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(cx, *args)
+            except BaseException:
+                cx.execute("ROLLBACK")
+                raise
+            cx.execute("COMMIT")
+            return result
+
+        async with self._turn:
+            return await self._writer.run(unit)
+
+
+async def open_store(path: Path, steps: Sequence[Migration], now: int) -> SqliteStore:
+    """Become the store's writer, upgrading it first where that is needed. Raises StoreError."""
+    with _directory_checked(path):
+        lock = writer_lock(path)
+    try:
+        writer = await _open(lambda: _connect_writer(path))
+        await writer.run(lambda cx: migrate(cx, steps, now))
+        reader = await _open(lambda: connect_reader(path))
+        store = SqliteStore(path, lock, writer, reader)
+        await store.load()
+    except BaseException:
+        lock.close()
+        raise
+    return store
+
+
+def check_schema(cx: sqlite3.Connection, steps: Sequence[Migration]) -> None:
+    """Raise StoreError unless this program can read the store."""
+    require_current(cx, steps)
+
+
+def _replayed(cx: sqlite3.Connection, month: int, after: int, upto: int) -> list[Replay]:
+    columns = "id, account, answer_at, charge_micros, duration_us"
+    return [Replay(*row) for row in next(transactions.read_chunks(cx, month, columns, after=after, upto=upto), [])]
+
+
+async def _open(connector: Callable[[], sqlite3.Connection]) -> Connection:
+    try:
+        connection = Connection(connector, iter_chunk_size=64)
+        await connection
+    except sqlite3.Error as error:
+        raise StoreFailed(_explain(error)) from error
+    return connection
+
+
+def _connect_writer(path: Path) -> sqlite3.Connection:
+    cx = sqlite3.connect(path, isolation_level=None, cached_statements=256, check_same_thread=False)
+    for pragma in WRITER_PRAGMAS:
+        cx.execute(pragma)
+    return cx
+
+
+class _directory_checked:  # noqa: N801  # used as a with-statement's word
+    """Turns the operating system's refusals around a store's directory into words."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        if not self._path.parent.is_dir():
+            raise StoreError(f"the directory {self._path.parent} of [store] url does not exist: create it")
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, PermissionError):
+            raise StoreError(f"{self._path.parent} cannot be written ({error.strerror}): change its owner") from error
+
+
+def _quoted(path: Path) -> str:
+    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _explain(error: sqlite3.Error) -> str:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
+        return "the disk is full: free some space and start the daemon again; nothing acknowledged is lost"
+    if code is not None and code & 0xFF == sqlite3.SQLITE_IOERR:
+        return (
+            f"the disk failed ({error}): look at the kernel's log before starting again; nothing acknowledged is lost"
+        )
+    return f"SQLite: {error}"

@@ -1,0 +1,88 @@
+"""The SQL of transactions: insert many and learn which were refused, find one again, read them in order."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import Any, Final
+
+from rating.store.batch import COLUMN, COLUMNS, Row
+from rating.store.partitions import partitions, table_of
+
+ROWS_PER_STATEMENT: Final = 1000
+"""Rows of one INSERT. Many rows a statement, because the interpreter lock is given up once a statement: with
+executemany it is given up, and fought for, at every row. 1000 × 27 columns stay below SQLite's 32,766 variables."""
+
+_KEY: Final = tuple(COLUMN[name] for name in ("start_at", "record_id", "source"))
+
+
+@lru_cache(maxsize=64)
+def _insert(table: str, rows: int) -> str:
+    values = ", ".join(["(" + ", ".join("?" * len(COLUMNS)) + ")"] * rows)
+    return f"INSERT INTO {table} ({', '.join(COLUMNS)}) VALUES {values} ON CONFLICT DO NOTHING"
+
+
+def insert(cx: sqlite3.Connection, month: int, rows: Sequence[Row]) -> list[int]:
+    """Insert rows whose ids are consecutive; returns the indexes of those refused, their natural key being there."""
+    if not rows:
+        return []
+    table = table_of(month)
+    written = 0
+    for at in range(0, len(rows), ROWS_PER_STATEMENT):
+        some = rows[at : at + ROWS_PER_STATEMENT]
+        written += cx.execute(_insert(table, len(some)), list(chain.from_iterable(some))).rowcount
+    if written == len(rows):
+        return []
+    first = rows[0][0]
+    assert rows[-1][0] - first == len(rows) - 1, "ids of one insert must be consecutive"
+    there = {id_ for (id_,) in cx.execute(f"SELECT id FROM {table} WHERE id BETWEEN ? AND ?", (first, rows[-1][0]))}
+    return [index for index in range(len(rows)) if first + index not in there]
+
+
+def find_by_key(cx: sqlite3.Connection, month: int, row: Row) -> Row | None:
+    """The transaction with the natural key of `row`, if there is one."""
+    found = cx.execute(
+        f"SELECT {', '.join(COLUMNS)} FROM {table_of(month)} WHERE start_at = ? AND record_id = ? AND source = ?",
+        [row[index] for index in _KEY],
+    ).fetchone()
+    return list(found) if found else None
+
+
+def find_by_id(cx: sqlite3.Connection, transaction: int) -> Row | None:
+    """The transaction with this id, if there is one."""
+    for month in reversed(partitions(cx)):
+        found = cx.execute(
+            f"SELECT {', '.join(COLUMNS)} FROM {table_of(month)} WHERE id = ?", (transaction,)
+        ).fetchone()
+        if found:
+            return list(found)
+    return None
+
+
+def read_chunks(
+    cx: sqlite3.Connection,
+    month: int,
+    columns: str,
+    *,
+    after: int,
+    upto: int,
+    where: str = "",
+    values: tuple[int | str, ...] = (),
+    rows: int = 20_000,
+) -> Iterator[list[tuple[Any, ...]]]:
+    """A partition's transactions with after < id ≤ upto, ascending, some thousand at a time.
+
+    `columns` begins with id. Each chunk is a read of its own, because a long one would keep the write-ahead log from
+    being reset. Transactions are never altered, so the chunks are of one piece all the same.
+    """
+    sql = (
+        f"SELECT {columns} FROM {table_of(month)} WHERE id > ? AND id <= ? {where and f'AND ({where})'}"
+        " ORDER BY id LIMIT ?"
+    )
+    while True:
+        chunk = cx.execute(sql, (after, upto, *values, rows)).fetchall()
+        if chunk:
+            yield chunk
+        if len(chunk) < rows:
+            return
+        after = chunk[-1][0]
