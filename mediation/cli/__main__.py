@@ -1,0 +1,7 @@
+"""`python -m mediation.cli` is `tollkeeper`."""
+
+import sys
+
+from mediation.cli import main
+
+sys.exit(main())

@@ -1,0 +1,37 @@
+"""`tollkeeper export`: transactions as NDJSON."""
+
+import argparse
+import sys
+from typing import Any
+
+import msgspec
+
+from mediation.cli.options import add_command, add_config, configuration, instant, reading
+from rating.store.reading import export
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands, "export", run, "write transactions as NDJSON",
+        "Write every transaction that was acknowledged before the command began to stdout, one JSON object a line;"
+        " also while the daemon runs. T is a date (its first instant in UTC) or an RFC 3339 instant;"
+        " from ≤ answer < to.",
+    )  # fmt: skip
+    parser.add_argument("what", choices=("transactions",), help="what to write")
+    parser.add_argument("--account", metavar="N", help="only this account's")
+    parser.add_argument("--from", dest="from_at", type=instant, metavar="T", help="only calls answered at T or later")
+    parser.add_argument("--to", dest="to_at", type=instant, metavar="T", help="only calls answered before T")
+    add_config(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    config = configuration(args)
+    encoder = msgspec.json.Encoder()
+    with reading(config) as cx:
+        out = sys.stdout.buffer
+        for line in export(cx, args.account, args.from_at, args.to_at):
+            out.write(encoder.encode(line) + b"\n")
+        out.flush()
+    return 0

@@ -1,0 +1,85 @@
+"""`tollkeeper import`: provision accounts, lines and tariffs, whether the daemon runs or not."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mediation.cli.failure import Failure
+from mediation.cli.options import add_command, add_config, add_json, configuration, print_json, read_text
+from mediation.config import Config
+from mediation.daemon import wall_clock
+from mediation.provisions import import_accounts_alone
+from mediation.writer_socket import ask_daemon, decode_json
+from rating.provisioning import ProvisioningError
+from rating.store.migrations import own_migrations
+from rating.store.sqlite import open_store
+from rating.tariff import TariffText, parse_tariff, read_tariff_text
+
+_SHOWN = 50
+_KINDS = ("accounts", "lines", "tariff")
+
+_DESCRIPTION = """Import a file, all or nothing. While the daemon runs it does the work and follows at once.
+
+  accounts FILE.csv   account,name,email,currency,timezone,credit_limit,tariff,agent,cycle_day
+                      optional: fax,pager,phone,language,segment
+  lines FILE.csv      line,account,provider,service,switch      optional: tariff,from
+  tariff FILE.toml    with the rate deck that it names, as a new version of the tariff"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(commands, "import", run, "provision accounts, lines and tariffs", _DESCRIPTION)
+    parser.add_argument("kind", choices=_KINDS, help="what the file holds")
+    parser.add_argument("file", type=Path, metavar="FILE")
+    add_config(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    config = configuration(args)
+    if args.kind == "tariff":
+        text = read_tariff_text(args.file)
+        parse_tariff(text)  # refused here, with exit 2, before anybody is bothered
+        body = msgspec.json.encode(text)
+    else:
+        body = read_text(args.file).encode()
+    answer = ask_daemon(config.store.path, "POST", f"/import/{args.kind}", body)
+    if answer is None:
+        errors, imported = asyncio.run(_import_alone(config, args.kind, body))
+    else:
+        told = decode_json(answer[1])
+        if answer[0] not in (200, 422):
+            raise Failure(f"the daemon refused: {told.get('detail', told)}")
+        errors, imported = told.get("errors", []), told.get("imported", 0)
+    if args.json:
+        print_json({"imported": imported, "errors": errors})
+    if errors:
+        for error in errors[:_SHOWN]:
+            print(f"{args.file}: {error}", file=sys.stderr)
+        more = f" ({len(errors) - _SHOWN} more)" if len(errors) > _SHOWN else ""
+        raise Failure(f"nothing was imported: {len(errors)} rows are wrong{more}")
+    if not args.json:
+        print(f"version {imported} of the tariff" if args.kind == "tariff" else f"{imported} {args.kind} imported")
+    return 0
+
+
+async def _import_alone(config: Config, kind: str, body: bytes) -> tuple[list[str], int]:
+    """The daemon does not run: take the store, and do what it would do. Errors by row, and how many were imported."""
+    now = wall_clock()
+    store = await open_store(config.store.path, own_migrations(), now)
+    try:
+        if kind == "tariff":
+            text = msgspec.json.decode(body, type=TariffText)
+            return [], await store.import_tariff(text, parse_tariff(text), now)
+        if kind == "lines":
+            return [], await store.import_lines(body.decode())
+        return [], await import_accounts_alone(store, body.decode(), now)
+    except ProvisioningError as refused:
+        return [str(error) for error in refused.errors], 0
+    finally:
+        await store.close()

@@ -1,0 +1,97 @@
+"""Options that several commands share, and reading their values."""
+
+import argparse
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mediation.cli.failure import Failure
+from mediation.config import Config, read_config
+from rating.cdr import MICROS
+from rating.store.migrations import own_migrations
+from rating.store.sqlite import check_schema, connect_reader
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def add_command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], help_text: str, description: str
+) -> argparse.ArgumentParser:
+    """Add a command to the parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=help_text, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """`--config F`."""
+    parser.add_argument("--config", required=True, type=Path, metavar="F", help="the daemon's TOML configuration")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """`--json`."""
+    parser.add_argument("--json", action="store_true", help="answer with one JSON object, the last line of stdout")
+
+
+def print_json(answer: object) -> None:
+    """One line of JSON."""
+    print(msgspec.json.encode(answer).decode())
+
+
+def configuration(args: argparse.Namespace) -> Config:
+    """The configuration of `--config`. Raises ConfigError."""
+    return read_config(args.config)
+
+
+@contextmanager
+def reading(config: Config) -> Iterator[sqlite3.Connection]:
+    """The store, to be read only; the daemon may run. Raises StoreError."""
+    cx = connect_reader(config.store.path)
+    try:
+        check_schema(cx, own_migrations())
+        yield cx
+    finally:
+        cx.close()
+
+
+def instant(text: str) -> int:
+    """µs UTC of a date (its first instant in UTC) or an RFC 3339 instant; raises argparse's error."""
+    try:
+        if _DATE.fullmatch(text):
+            moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
+        else:
+            moment = msgspec.convert(text, datetime)
+        if moment.tzinfo is None:
+            raise ValueError
+    except (ValueError, msgspec.ValidationError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a date such as 2026-11-20 nor an instant such as 2026-11-20T09:00:00-05:00"
+        ) from None
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * MICROS + since.microseconds
+
+
+def day(text: str) -> date:
+    """A date; raises argparse's error."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date: write YYYY-MM-DD") from None
+
+
+def read_text(path: Path) -> str:
+    """A file's text. Raises Failure with words."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise Failure(f"{path} cannot be read ({error.strerror}): give the path of a file", 2) from None
+    except UnicodeDecodeError as error:
+        raise Failure(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from None

@@ -1,0 +1,55 @@
+"""`tollkeeper serve`: the daemon."""
+
+import argparse
+import asyncio
+import logging
+import signal
+from typing import Any
+
+import uvloop
+
+from mediation.cli.options import add_command, add_config, configuration
+from mediation.config import Config
+from mediation.daemon import Daemon
+from mediation.logs import setup_logging
+from rating.store.errors import StoreError
+from rating.tariff import TariffError
+
+log = logging.getLogger(__name__)
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands, "serve", run, "run the daemon",
+        "Run the daemon until SIGTERM or SIGINT: then it takes no more work, stores what it has taken (at most 10 s),"
+        " and exits 0. It creates or upgrades its store itself. Logs go to stderr.",
+    )  # fmt: skip
+    add_config(parser)
+    parser.add_argument(
+        "--log-level",
+        default="info",
+        choices=("debug", "info", "warning", "error"),
+        help="least severe log lines shown",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    config = configuration(args)
+    setup_logging(args.log_level.upper())
+    try:
+        uvloop.run(_serve(config))
+    except (StoreError, TariffError) as error:
+        log.critical("stopped: %s", error)
+        return 1
+    return 0
+
+
+async def _serve(config: Config) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await Daemon(config).run(stop)
+    log.info("stopped")

@@ -1,0 +1,67 @@
+"""A listener's connections, made fit for senders that stop half-way, and for too many of them."""
+
+import asyncio
+import ssl
+from typing import Final
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError
+
+IDLE_S: Final = 75.0
+"""A connection may be silent for this long before its first request and between two; slow headers end it too."""
+LINGER_S: Final = 2.0
+"""How long the rest of a refused body is read and thrown away, so that its sender gets to see the answer."""
+MAX_CONNECTIONS: Final = 1000
+"""Of one listener; a further one is closed at once."""
+
+
+class _Connection(RequestHandler):
+    """aiohttp's connection, with an answer for a body that was cut short."""
+
+    __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if self._manager is not None and len(self._manager.connections) > MAX_CONNECTIONS:
+            self.force_close()
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]  # asyncio's protocols may keep their side open
+        """The sender closed its side. If a request is being read its body was cut short: our side stays open until
+        that is said (aiohttp would drop the connection without a word). A WebSocket is over."""
+        request = self._current_request
+        if request is None or self._upgraded:
+            return None
+        if not request.content.is_eof():
+            request.content.set_exception(RequestPayloadError("the connection was closed inside the body"))
+        self.close()
+        return True
+
+
+class _Server(web.Server):
+    def __call__(self) -> _Connection:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+class Runner(web.AppRunner):
+    """Runs an application on such connections; compressed bodies reach it as they were sent."""
+
+    def __init__(self, app: web.Application) -> None:
+        super().__init__(
+            app,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=IDLE_S,
+            lingering_time=LINGER_S,
+            shutdown_timeout=1.0,
+        )
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        return _Server(made.request_handler, request_factory=made.request_factory, **made._kwargs)
+
+
+async def listen(runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None) -> tuple[str, int]:
+    """Open an address for a runner that is set up; the address it got (port 0 takes a free one). Raises OSError."""
+    await web.TCPSite(runner, host, port, ssl_context=tls, backlog=1024).start()
+    address = runner.addresses[-1]
+    return str(address[0]), int(address[1])

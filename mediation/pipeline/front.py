@@ -1,0 +1,179 @@
+"""In front of the seam: lines become transactions or suspended records.
+
+Pure: the clock's reading comes with the lines.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from mediation.formats.ndjson import Unreadable
+from rating.cdr import CDR, MICROS
+from rating.directory import Directory, LineService
+from rating.rater import Charge
+from rating.store.batch import Batch, Position, Row, Suspended
+from rating.store.partitions import month_bounds, month_of
+from rating.store.suspense import digest_of
+
+FUTURE_US: Final = 600 * MICROS
+"""A start further ahead than this is `future`: no clock of a switch is that wrong, and no month should be opened."""
+OLDEST_AT: Final = 0
+"""1970: before it there were no call records, only broken clocks."""
+
+_encode: Final = msgspec.json.Encoder(order="sorted", decimal_format="number").encode
+
+Parse = Callable[[bytes, str], CDR | Unreadable]
+"""A format: a line of a source made into a CDR, or into the reason why not."""
+
+
+class Front:
+    """Decodes, normalises, guides and rates the records of one source's batches.
+
+    `directory` is replaced by the daemon when something was imported; a batch uses the one that it began with.
+    """
+
+    def __init__(self, directory: Directory, oldest_at: int = OLDEST_AT) -> None:
+        """`oldest_at`: starts before it are `too-old`, µs UTC (the retention)."""
+        self.directory = directory
+        self.oldest_at = oldest_at
+
+    def begin(self, source: str, source_id: int, arrived_at: int, position: Position | None) -> "BatchMaker":
+        """Start on a batch of a source that arrived at `arrived_at` (µs UTC)."""
+        batch = Batch(source_id, arrived_at, 0, [], {}, {}, [], position)
+        return BatchMaker(self.directory, self.oldest_at, source, batch)
+
+
+class BatchMaker:
+    """Makes one batch, some lines at a time, so that a large one does not hold up the event loop."""
+
+    def __init__(self, directory: Directory, oldest_at: int, source: str, batch: Batch) -> None:
+        self._directory = directory
+        self._oldest_at = oldest_at
+        self._source = source
+        self.batch = batch
+        self._month = (0, 0, 0)  # first instant, end, YYYYMM of the month met last
+
+    def add(self, lines: list[bytes], parse: Parse) -> None:
+        """Process further lines of the batch, without their ends; blank ones do not count."""
+        batch = self.batch
+        number = len(batch.raw)
+        batch.raw += lines
+        for line in lines:
+            number += 1
+            if not line or line.isspace():
+                continue
+            batch.received += 1
+            record = parse(line, self._source)
+            if type(record) is not CDR:
+                assert isinstance(record, Unreadable)
+                batch.suspended.append(
+                    Suspended(number, record.reason, record.detail, record.digest, record.id, record.start_at)
+                )
+                continue
+            made = self._rate(record)
+            if type(made) is list:
+                start_at = record.start_at
+                first, end, month = self._month
+                if not first <= start_at < end:
+                    month = month_of(start_at)
+                    self._month = (*month_bounds(month), month)
+                rows = batch.rows.get(month)
+                if rows is None:
+                    batch.rows[month], batch.row_lines[month] = [made], [number]
+                else:
+                    rows.append(made)
+                    batch.row_lines[month].append(number)
+            else:
+                assert isinstance(made, tuple)
+                batch.suspended.append(self._suspend(record, number, *made))
+
+    def _rate(self, cdr: CDR) -> Row | tuple[str, str]:
+        """The transaction of a CDR, or reason and detail. The checks stand in the order in which their reasons apply
+        (a conflict, which comes before them, is found behind the seam)."""
+        if cdr.start_at > self.batch.arrived_at + FUTURE_US:
+            return "future", "start is more than 10 minutes ahead of the clock here"
+        if cdr.start_at < self._oldest_at:
+            return "too-old", "start is before the retention"
+        entry = self._directory.guide(cdr)
+        if entry is None:
+            return "unknown-line", _why_unguided(cdr)
+        version = None if entry.tariff is None else self._directory.tariffs.in_force(entry.tariff, cdr.answer_at)
+        if version is None:
+            if cdr.quantity_us:
+                return "no-rate", _why_without_tariff(entry)
+            return self._row(cdr, entry, None, Charge(0, 0, None, cdr.place))
+        if version.rater.tariff.currency != entry.account.currency:
+            tariff = version.rater.tariff
+            return "no-conversion", (
+                f"tariff {tariff.name} is in {tariff.currency}, account {entry.account.account} in"
+                f" {entry.account.currency}, and no conversion is stated"
+            )
+        charge = version.rater.charge(cdr, entry.line.provider, entry.line.service)
+        if type(charge) is not Charge:
+            assert isinstance(charge, str)
+            return charge, f"tariff {version.name} has no rate for {cdr.rated_number} at the time" if (
+                charge == "no-rate"
+            ) else f"tariff {version.name} gives a charge that is out of range"
+        return self._row(cdr, entry, version.id, charge)
+
+    def _row(self, cdr: CDR, entry: LineService, tariff: int | None, charge: Charge) -> Row:
+        """The order is that of `rating.store.batch.COLUMNS`."""
+        line = entry.line
+        arrived_at = self.batch.arrived_at
+        return [
+            None, 0, self.batch.source, cdr.id, cdr.start_at, cdr.offset_min, cdr.answer_at, cdr.duration_us,
+            cdr.calling, cdr.called, line.line, line.account, line.provider, line.service,
+            0 if cdr.service is None else 1, cdr.type, cdr.units, cdr.device, charge.destination, charge.place_called,
+            charge.charge_micros, tariff, charge.billed_s, arrived_at, arrived_at, None, _detail(cdr),
+        ]  # fmt: skip
+
+    def _suspend(self, cdr: CDR, number: int, reason: str, detail: str) -> Suspended:
+        content = content_of_cdr(cdr)
+        return Suspended(
+            number, reason, detail, digest_of(cdr.id, cdr.start_at, content), cdr.id, cdr.start_at, content
+        )
+
+
+def content_of_cdr(cdr: CDR) -> tuple[Any, ...]:
+    """What the source reported, as `content_of` says it of a row."""
+    return (
+        cdr.answer_at, cdr.duration_us, cdr.calling, cdr.called, cdr.service, 0 if cdr.service is None else 1,
+        cdr.type, cdr.units, cdr.device, _detail(cdr),
+    )  # fmt: skip
+
+
+def _detail(cdr: CDR) -> str | None:
+    """The fields that few records have, as JSON with sorted keys (equal fields give equal text)."""
+    if (
+        cdr.charge_to is None and cdr.place is None and cdr.cause is None and cdr.switch is None
+        and cdr.trunk_in is None and cdr.trunk_out is None and cdr.session is None and cdr.leg is None
+        and cdr.username is None and cdr.partial is None and cdr.last is None and cdr.extra is None
+    ):  # fmt: skip
+        return None
+    return _encode({name: value for name in DETAIL if (value := getattr(cdr, name)) is not None}).decode()
+
+
+DETAIL: Final = (
+    "charge_to", "place", "cause", "switch", "trunk_in", "trunk_out", "session", "leg", "username", "partial", "last",
+    "extra",
+)  # fmt: skip
+"""Fields of a CDR that share the column `detail`."""
+
+
+def _why_unguided(cdr: CDR) -> str:
+    payer = {"collect": "called", "toll-free": "called", "calling-card": "charge_to", "third-number": "charge_to"}.get(
+        cdr.type, "calling"
+    )
+    number = getattr(cdr, payer)
+    if number is None:
+        return f"a {cdr.type} record is paid by charge_to, and has none"
+    service = "" if cdr.service is None else f" with service {cdr.service}"
+    return f"no account had the {payer} line {number}{service} at the time: import it, then recycle"
+
+
+def _why_without_tariff(entry: LineService) -> str:
+    if entry.tariff is None:
+        line = entry.line
+        return f"neither line {line.line} nor account {line.account} nor [rating] default_tariff names a tariff"
+    return f"tariff {entry.tariff} is not in force at the time: import it, then recycle"

@@ -1,0 +1,135 @@
+"""Imports and what follows from them: the store's rows, the directory, the counters' periods.
+
+One place does it for the running daemon, which takes the work over a socket, and for a command that has the store to
+itself.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from mediation.pipeline.front import Front
+from mediation.pipeline.owner import StoreOwner
+from rating.account import Account
+from rating.counters import Counters
+from rating.directory import ALWAYS, Directory, TariffBook, TariffVersion
+from rating.rater import Rater
+from rating.store.port import Provisioned, Store
+from rating.tariff import TariffText, parse_tariff
+
+log: Final = logging.getLogger(__name__)
+
+
+class DirectoryBuilder:
+    """Makes directories of what is provisioned; a tariff's rater is built once, however often others are imported."""
+
+    def __init__(self, default_tariff: str | None) -> None:
+        self._default_tariff = default_tariff
+        self._versions: dict[int, TariffVersion] = {}
+
+    def build(self, provisioned: Provisioned) -> Directory:
+        """The directory of all accounts, lines and tariffs. Raises TariffError for a stored tariff that a newer
+        program refuses."""
+        self._versions = {number: self._version(number, text) for number, text in provisioned.tariffs}
+        book = TariffBook(self._versions.values())
+        return Directory(provisioned.accounts, provisioned.lines, book, self._default_tariff)
+
+    def _version(self, number: int, text: TariffText) -> TariffVersion:
+        known = self._versions.get(number)
+        if known is not None:
+            return known
+        tariff = parse_tariff(text)
+        valid_from_at = ALWAYS if tariff.valid_from_at is None else tariff.valid_from_at
+        return TariffVersion(number, tariff.name, valid_from_at, Rater(tariff))
+
+
+class Provisions:
+    """Takes imports while the daemon runs; each is in force when its call returns."""
+
+    def __init__(
+        self, store: Store, builder: DirectoryBuilder, front: Front, owner: StoreOwner, clock: Callable[[], int]
+    ) -> None:
+        self._store = store
+        self._builder = builder
+        self._front = front
+        self._owner = owner
+        self._clock = clock
+        self._turn = asyncio.Lock()
+
+    async def import_accounts(self, text: str) -> int:
+        """An accounts.csv, all or nothing; how many. Raises ProvisioningError."""
+        async with self._turn:
+            number = await self._store.import_accounts(text, self._clock())
+            await self._follow()
+            return number
+
+    async def import_lines(self, text: str) -> int:
+        """A lines.csv, all or nothing; how many. Raises ProvisioningError."""
+        async with self._turn:
+            number = await self._store.import_lines(text)
+            await self._follow()
+            return number
+
+    async def import_tariff(self, text: TariffText) -> int:
+        """A tariff with its deck; its version's number. Raises TariffError."""
+        tariff = await asyncio.to_thread(parse_tariff, text)
+        async with self._turn:
+            number = await self._store.import_tariff(text, tariff, self._clock())
+            await self._follow()
+            return number
+
+    async def _follow(self) -> None:
+        provisioned = await self._store.provisioned()
+        directory = await asyncio.to_thread(self._builder.build, provisioned)
+        async with self._owner.standstill():
+            if self._owner.counters.follow(directory.accounts):
+                log.info("the zone or cycle day of accounts with usage has changed: counting all transactions again")
+                await recount_into(self._owner.counters, self._store)
+        # The counters first: a record that is guided by the new directory must find its account there.
+        self._front.directory = directory
+
+
+async def import_accounts_alone(store: Store, text: str, now: int) -> int:
+    """Import an accounts.csv into a store that no daemon owns; how many. Raises ProvisioningError.
+
+    The stored counters follow if the zone or cycle day of an account has changed.
+    """
+    counters = await load_counters(store, _by_number(await store.provisioned()))
+    number = await store.import_accounts(text, now)
+    if counters.follow(_by_number(await store.provisioned())):
+        await recount_into(counters, store)
+        await store.save_snapshot(counters.covers_id, counters.parts())
+    return number
+
+
+def _by_number(provisioned: Provisioned) -> dict[str, Account]:
+    return {account.account: account for account in provisioned.accounts}
+
+
+async def load_counters(store: Store, accounts: dict[str, Account]) -> Counters:
+    """The counters as the stored snapshot has them, with everything after it."""
+    counters = Counters(accounts)
+    covers_id, parts = await store.snapshot()
+    counters.restore(covers_id, parts)
+    await _replay(counters, store)
+    return counters
+
+
+async def recount_into(counters: Counters, store: Store) -> None:
+    """Project the counters again, from the first transaction on; the caller keeps new ones away."""
+    counters.restore(0, [])
+    await _replay(counters, store)
+
+
+async def _replay(counters: Counters, store: Store) -> None:
+    replayed = 0
+    async for chunk in store.replay(counters.covers_id):
+        for transaction in chunk:
+            counters.count(
+                transaction.account, transaction.answer_at, transaction.charge_micros, transaction.duration_us
+            )
+        replayed += len(chunk)
+    counters.covers_id = max(counters.covers_id, store.last_id)
+    if replayed:
+        log.info("counters replayed", extra={"transactions": replayed, "covers_id": counters.covers_id})

@@ -1,0 +1,115 @@
+"""The socket beside the store: where a command hands its writing to the daemon that owns the store.
+
+It speaks HTTP on a Unix socket that only the daemon's own user can open.
+"""
+
+import contextlib
+import http.client
+import os
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from mediation.feeds.problems import as_problems, json_response, problem
+from mediation.provisions import Provisions
+from rating.provisioning import ProvisioningError
+from rating.store.errors import StoreError
+from rating.tariff import TariffError, TariffText
+
+_MAX_FILE_BYTES: Final = 1 << 30
+_ANSWER_WITHIN_S: Final = 300.0
+
+
+def socket_path(store: Path) -> Path:
+    """Where the socket of a store is."""
+    return store.with_name(store.name + ".sock")
+
+
+@contextlib.contextmanager
+def reachable(path: Path) -> Iterator[str]:
+    """`path` by a name short enough for a socket's address, whose limit is 107 bytes, however deep it lies."""
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)
+
+
+def application(provisions: Provisions, counters: Callable[[web.Request], Awaitable[web.Response]]) -> web.Application:
+    """What the daemon answers there."""
+
+    async def answer(work: Awaitable[int]) -> web.Response:
+        try:
+            return json_response({"imported": await work})
+        except ProvisioningError as refused:
+            return json_response({"errors": [str(error) for error in refused.errors]}, 422)
+        except TariffError as refused:
+            return json_response({"errors": [str(refused)]}, 422)
+
+    async def accounts(request: web.Request) -> web.Response:
+        return await answer(provisions.import_accounts(await request.text()))
+
+    async def lines(request: web.Request) -> web.Response:
+        return await answer(provisions.import_lines(await request.text()))
+
+    async def tariff(request: web.Request) -> web.Response:
+        try:
+            text = msgspec.json.decode(await request.read(), type=TariffText)
+        except msgspec.MsgspecError as error:
+            return problem(422, f"not a tariff's texts: {error}")
+        return await answer(provisions.import_tariff(text))
+
+    app = web.Application(middlewares=[as_problems], client_max_size=_MAX_FILE_BYTES)
+    app.router.add_post("/import/accounts", accounts)
+    app.router.add_post("/import/lines", lines)
+    app.router.add_post("/import/tariff", tariff)
+    app.router.add_get("/counters", counters)
+    return app
+
+
+async def listen(runner: web.AppRunner, store: Path) -> None:
+    """Open the socket for a runner that is set up. The caller holds the store's lock: an old socket is a dead one."""
+    path = socket_path(store)
+    path.unlink(missing_ok=True)
+    before = os.umask(0o177)
+    try:
+        with reachable(path) as name:
+            await web.UnixSite(runner, name).start()
+    finally:
+        os.umask(before)
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("store", timeout=_ANSWER_WITHIN_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        with reachable(self._path) as name:
+            self.sock.connect(name)
+
+
+def ask_daemon(store: Path, method: str, target: str, body: bytes | None = None) -> tuple[int, bytes] | None:
+    """Status and body of the running daemon's answer; None if no daemon runs on this store. Raises StoreError."""
+    connection = _Connection(socket_path(store))
+    try:
+        connection.request(method, target, body)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except (FileNotFoundError, ConnectionRefusedError):
+        return None
+    except OSError as error:
+        raise StoreError(f"the daemon at {socket_path(store)} did not answer ({error}): look at its log") from error
+    finally:
+        connection.close()
+
+
+def decode_json(body: bytes) -> Any:
+    """A JSON answer of the daemon."""
+    return msgspec.json.decode(body)
