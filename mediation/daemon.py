@@ -31,8 +31,14 @@ log: Final = logging.getLogger(__name__)
 
 DRAIN_S: Final = 10.0
 """What was taken is committed within this after SIGTERM."""
-SWITCH_INTERVAL_S: Final = 0.0005
+SWITCH_INTERVAL_S: Final = 0.0001
 """How long the event loop may keep the interpreter lock from the store's thread, which needs it at each statement."""
+
+GAUGES: Final = {
+    "tollkeeper_queued_records": "Records waiting for their commit",
+    "tollkeeper_counters": "Counters in memory",
+    "tollkeeper_last_transaction": "The greatest transaction id",
+}
 
 Ready = Callable[[dict[str, tuple[str, int]]], None]
 """Told once, when everything listens: the addresses by configuration table (`ops`, `feeds.pops`)."""
@@ -105,12 +111,8 @@ class Daemon:
             max_queued=max((feed.max_queue_records for feed in config.pop_feeds), default=50_000),
             max_commit=config.store.commit_records,
         )
-        gauges: dict[str, tuple[str, Callable[[], float]]] = {
-            "tollkeeper_queued_records": ("Records waiting for their commit", lambda: owner.queued),
-            "tollkeeper_counters": ("Counters in memory", lambda: len(counters)),
-            "tollkeeper_last_transaction": ("The greatest transaction id", lambda: store.last_id),
-        }
-        for name, (help_text, value) in gauges.items():
+        values: tuple[Callable[[], float], ...] = (lambda: owner.queued, lambda: len(counters), lambda: store.last_id)
+        for (name, help_text), value in zip(GAUGES.items(), values, strict=True):
             Gauge(name, help_text, registry=self._registry).set_function(value)
         front = Front(directory, _oldest_at(config.store.retention_months, self._clock()))
         for section in config.pop_feeds:

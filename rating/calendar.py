@@ -20,21 +20,17 @@ class AccountCalendar:
         self._month = (0, 0)
         self._cycle = (0, 0)
 
-    def month_start(self, at: int) -> int:
-        """First instant of the calendar month that holds `at` (both µs UTC)."""
-        start, end = self._month
-        if not start <= at < end:
+    def month(self, at: int) -> tuple[int, int]:
+        """First instant of the calendar month that holds `at`, and of the next one (µs UTC)."""
+        if not self._month[0] <= at < self._month[1]:
             self._month = self._around(at, 1)
-            start = self._month[0]
-        return start
+        return self._month
 
-    def cycle_start(self, at: int) -> int:
-        """First instant of the bill cycle that holds `at` (both µs UTC)."""
-        start, end = self._cycle
-        if not start <= at < end:
+    def cycle(self, at: int) -> tuple[int, int]:
+        """First instant of the bill cycle that holds `at`, and of the next one (µs UTC)."""
+        if not self._cycle[0] <= at < self._cycle[1]:
             self._cycle = self._around(at, self._cycle_day)
-            start = self._cycle[0]
-        return start
+        return self._cycle
 
     def _around(self, at: int, first_day: int) -> tuple[int, int]:
         local = datetime.fromtimestamp(at // MICROS, self._zone).date()

@@ -46,7 +46,7 @@ class Counters:
         self._cycles: dict[tuple[str, int], list[int]] = {}
         self._calendars: dict[tuple[str, int], AccountCalendar] = {}
         self._accounts = accounts
-        self._calendar_of: dict[str, AccountCalendar] = {}
+        self._current: dict[str, tuple[int, int, list[int], list[int]]] = {}
         self.covers_id = 0
         """The last transaction counted."""
 
@@ -60,7 +60,7 @@ class Counters:
             if self._accounts[account] is not accounts[account]
         )
         self._accounts = accounts
-        self._calendar_of.clear()
+        self._current.clear()
         return moved
 
     def add(self, rows: Iterable[Row]) -> None:
@@ -73,21 +73,34 @@ class Counters:
 
     def count(self, account: str, answer_at: int, charge_micros: int, duration_us: int) -> None:
         """Count one transaction, in the periods of its answer."""
-        calendar = self._calendar_of.get(account) or self._calendar(account)
-        answered = 1 if duration_us else 0
-        for sums, start in (
-            (self._months, calendar.month_start(answer_at)),
-            (self._cycles, calendar.cycle_start(answer_at)),
-        ):
-            key = (account, start)
-            counter = sums.get(key)
-            if counter is None:
-                sums[key] = [charge_micros, duration_us, answered, 1]
-            else:
-                counter[0] += charge_micros
-                counter[1] += duration_us
-                counter[2] += answered
-                counter[3] += 1
+        current = self._current.get(account)
+        if current is None or not current[0] <= answer_at < current[1]:
+            current = self._current[account] = self._find(account, answer_at)
+        _, _, month, cycle = current
+        month[0] += charge_micros
+        cycle[0] += charge_micros
+        month[3] += 1
+        cycle[3] += 1
+        if duration_us:
+            month[1] += duration_us
+            cycle[1] += duration_us
+            month[2] += 1
+            cycle[2] += 1
+
+    def _find(self, account: str, at: int) -> tuple[int, int, list[int], list[int]]:
+        """The counters of the periods around an instant, and from when to when they are the ones."""
+        clock = _clock(self._accounts[account])
+        calendar = self._calendars.get(clock)
+        if calendar is None:
+            calendar = self._calendars[clock] = AccountCalendar(*clock)
+        month_start, month_end = calendar.month(at)
+        cycle_start, cycle_end = calendar.cycle(at)
+        return (
+            max(month_start, cycle_start),
+            min(month_end, cycle_end),
+            self._months.setdefault((account, month_start), [0, 0, 0, 0]),
+            self._cycles.setdefault((account, cycle_start), [0, 0, 0, 0]),
+        )
 
     def __iter__(self) -> Iterator[Usage]:
         for period, sums in ((MONTH, self._months), (BILL_CYCLE, self._cycles)):
@@ -109,18 +122,11 @@ class Counters:
         """Stand where a snapshot was taken."""
         self._months.clear()
         self._cycles.clear()
+        self._current.clear()
         for usage in unpack(parts):
             sums = self._months if usage.period == MONTH else self._cycles
             sums[usage.account, usage.starts_at] = list(usage[3:])
         self.covers_id = covers_id
-
-    def _calendar(self, account: str) -> AccountCalendar:
-        clock = _clock(self._accounts[account])
-        calendar = self._calendars.get(clock)
-        if calendar is None:
-            calendar = self._calendars[clock] = AccountCalendar(*clock)
-        self._calendar_of[account] = calendar
-        return calendar
 
 
 def unpack(parts: Iterable[bytes]) -> Iterator[Usage]:

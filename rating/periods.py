@@ -3,6 +3,7 @@
 Clock changes are followed to the second: a period that the clock skips does not happen, one that it repeats does twice.
 """
 
+import re
 from bisect import bisect_right
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
@@ -59,9 +60,9 @@ def public_holidays(code: str) -> Container[date]:
     # Here and not above: it costs 40 ms and some megabytes, and few tariffs name holidays.
     import holidays
 
-    country, _, subdivision = code.partition("-")
-    # The package looks any name up among its classes: only what has the form of ISO 3166-1 may get there.
-    if len(country) == 2 and country.isascii() and country.isupper():
+    country, dash, subdivision = code.partition("-")
+    # The package looks any name up among its classes: only what has the form of ISO 3166 may get there.
+    if re.fullmatch("[A-Z]{2}", country) and (subdivision or not dash):
         try:
             return holidays.country_holidays(country, subdiv=subdivision or None, observed=True)
         except NotImplementedError:

@@ -17,7 +17,7 @@ MAX_STRETCHES: Final = 20_000
 
 
 class Stretch(NamedTuple):
-    """Equal increments of one row in one piece of a period."""
+    """Equal increments of one row in one piece of a period; the call's first increment is one by itself."""
 
     step: Step
     consumed_s: int
@@ -52,7 +52,7 @@ def consume(
         if len(stretches) == MAX_STRETCHES:
             return OUT_OF_RANGE
         step = step_at(ladder, consumed_s)
-        if consumed_s == 0 and step.first_s != step.next_s:
+        if consumed_s == 0:
             increment_s, count = step.first_s, 1
         else:
             increment_s = step.next_s

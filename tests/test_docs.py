@@ -9,9 +9,12 @@ from importlib import import_module
 from typing import Final
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from mediation.config import Config
 from mediation.config.tables import Named, NamedByType, Section, Spec, specs
+from mediation.daemon import GAUGES
+from mediation.pipeline.metrics import PipelineMetrics
 from tests.test_tidy import ROOT, clean, paths
 
 FENCE: Final = re.compile(r"^( *)(```+|~~~+)[^\n]*\n(.*?)^\1\2", re.MULTILINE | re.DOTALL)
@@ -149,3 +152,12 @@ def test_every_make_target_explains_itself(target: str) -> None:
 
 def test_the_changelog_has_a_place_for_what_comes_next() -> None:
     assert "## [Unreleased]" in document("CHANGELOG.md") or "## Unreleased" in document("CHANGELOG.md")
+
+
+def test_every_metric_is_documented() -> None:
+    registry = CollectorRegistry()
+    PipelineMetrics(registry, {"pop": 1})
+    names = {metric.name for metric in registry.collect()} | set(GAUGES)
+    documented = document("mediation/README.md")
+    missing = [name for name in sorted(names) if f"`{name}" not in documented]
+    assert not missing, f"mediation/README.md: no word about {', '.join(missing)}"

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from mediation.cli import (
     account_for,
+    bench,
     check_config,
+    demo,
     explain,
     export,
     import_files,
@@ -16,13 +18,13 @@ from mediation.cli import (
     serve,
     simulate,
 )
-from mediation.cli.failure import Failure
+from mediation.failure import Failure
 from mediation.config import ConfigError
 from rating.store.errors import StoreError
 from rating.tariff import TariffError
 
 _COMMANDS = (
-    serve, check_config, migrate, import_files, rate, explain, export, recount, account_for, simulate,
+    demo, serve, check_config, migrate, import_files, rate, explain, export, recount, account_for, bench, simulate,
 )  # fmt: skip
 
 _EPILOG = """exit codes: 0 done, 1 failed while working, 2 wrong usage or configuration

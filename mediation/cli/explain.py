@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from mediation.cli.failure import Failure
+from mediation.failure import Failure
 from mediation.cli.options import add_command, add_config, add_json, configuration, print_json, reading
 from rating.explanation import as_json
 from rating.rater import Rater

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from mediation.cli.failure import Failure
+from mediation.failure import Failure
 from mediation.cli.options import add_command, add_config, add_json, configuration, print_json, read_text
 from mediation.config import Config
 from mediation.daemon import wall_clock

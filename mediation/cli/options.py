@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from mediation.cli.failure import Failure
+from mediation.failure import Failure
 from mediation.config import Config, read_config
 from rating.cdr import MICROS
 from rating.store.migrations import own_migrations

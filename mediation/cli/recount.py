@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from mediation.cli.failure import Failure
+from mediation.failure import Failure
 from mediation.cli.options import add_command, add_config, add_json, configuration, print_json, reading
 from mediation.config import Config
 from mediation.ops import CountersAnswer

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import astuple
 
 from mediation.formats.ndjson import Unreadable
 from rating.cdr import CDR, MICROS
@@ -143,22 +144,22 @@ def content_of_cdr(cdr: CDR) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _detail(cdr: CDR) -> str | None:
-    """The fields that few records have, as JSON with sorted keys (equal fields give equal text)."""
-    if (
-        cdr.charge_to is None and cdr.place is None and cdr.cause is None and cdr.switch is None
-        and cdr.trunk_in is None and cdr.trunk_out is None and cdr.session is None and cdr.leg is None
-        and cdr.username is None and cdr.partial is None and cdr.last is None and cdr.extra is None
-    ):  # fmt: skip
-        return None
-    return _encode({name: value for name in DETAIL if (value := getattr(cdr, name)) is not None}).decode()
-
-
 DETAIL: Final = (
-    "charge_to", "place", "cause", "switch", "trunk_in", "trunk_out", "session", "leg", "username", "partial", "last",
-    "extra",
+    "place", "cause", "switch", "trunk_in", "trunk_out", "session", "leg", "username", "partial", "last", "extra",
+    "charge_to",
 )  # fmt: skip
 """Fields of a CDR that share the column `detail`."""
+
+_FIRST: Final = CDR.__struct_fields__.index(DETAIL[0])
+_NONE: Final = (None,) * (len(CDR.__struct_fields__) - _FIRST)
+assert CDR.__struct_fields__[_FIRST:] == DETAIL[:-1], "the fields that few records have must be the last of a CDR"
+
+
+def _detail(cdr: CDR) -> str | None:
+    """The fields that few records have, as JSON with sorted keys (equal fields give equal text)."""
+    if cdr.charge_to is None and astuple(cdr)[_FIRST:] == _NONE:
+        return None
+    return _encode({name: value for name in DETAIL if (value := getattr(cdr, name)) is not None}).decode()
 
 
 def _why_unguided(cdr: CDR) -> str:

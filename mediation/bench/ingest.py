@@ -1,0 +1,140 @@
+"""`bench ingest`: from a socket to durable, deduplicated, guided, rated and counted transactions."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from mediation.bench.site import TOKEN, RunningDaemon, Site, daemon
+from mediation.failure import Failure
+from mediation.formats.ndjson import parse_line
+from rating.cdr import CDR
+from rating.store.batch import COLUMNS
+from rating.store.partitions import create_partition, partitions, table_of
+from rating.store.sqlite import WRITER_PRAGMAS, connect_reader
+from simulators.load_records import LoadSpec, build_bodies, read_prefixes
+
+_LOAD_SEED: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """What to send, and at which pace."""
+
+    records: int
+    batch: int
+    in_flight: int
+    accounts: int
+    prefixes: int
+
+
+def run_ingest(options: IngestOptions, directory: Path) -> dict[str, Any]:
+    """Measure in an empty directory; the contract's figures. Raises Failure if the store does not hold what was sent."""
+    site = Site(directory, options.accounts)
+    site.provision(options.prefixes)
+    now = datetime.now(UTC)
+    with daemon(site) as running:
+        figures = _load(options, site, running, now)
+        metrics = running.metrics()
+        figures["rss_mb"] = round(running.peak_rss_mb(), 1)
+        running.stop()
+    commits = metrics["tollkeeper_commit_seconds_count"]
+    commit_records = max(1, round(metrics["tollkeeper_commit_records_total"] / commits))
+    stored = _check(options, site, now)
+    floor = _floor(site, commit_records)
+    figures["floor_per_s"] = round(floor)
+    figures["ratio"] = round(figures["records_per_s"] / floor, 3)
+    return {
+        name: figures[name]
+        for name in (
+            "records_per_s", "floor_per_s", "ratio", "cpu_us_per_record", "ack_p50_ms", "ack_p99_ms", "rss_mb",
+        )
+    } | {"stored": stored, "sent": options.records, "records_per_commit": commit_records, "load_cpu_s": figures["cpu_s"]}  # fmt: skip
+
+
+def _load(options: IngestOptions, site: Site, running: RunningDaemon, now: datetime) -> dict[str, Any]:
+    """Post everything from a process of its own; its figures, and the daemon's."""
+    command = [
+        sys.executable, "-m", "simulators.load", "--url", running.feed_url, "--token", TOKEN,
+        "--records", str(options.records), "--batch", str(options.batch), "--in-flight", str(options.in_flight),
+        "--lines-count", str(options.accounts), "--prefixes", str(site.prefixes), "--seed", str(_LOAD_SEED),
+        "--now", now.isoformat(),
+    ]  # fmt: skip
+    load = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert load.stdin is not None
+    assert load.stdout is not None
+    try:
+        if not load.stdout.readline():
+            raise Failure("the load generator did not start")
+        before = running.cpu_s()
+        load.stdin.write("\n")
+        load.stdin.close()
+        figures: dict[str, Any] = json.loads(load.stdout.readline())
+        cpu_s = running.cpu_s() - before
+    finally:
+        load.kill()
+        load.wait()
+        load.stdout.close()
+    if figures["errors"] or figures["accepted"] != options.records:
+        raise Failure(f"not everything was accepted: {figures}")
+    figures["records_per_s"] = round(options.records / figures["seconds"])
+    figures["cpu_us_per_record"] = round(cpu_s / options.records * 1e6, 2)
+    return figures
+
+
+def _check(options: IngestOptions, site: Site, now: datetime) -> int:
+    """How many transactions the store holds. Raises Failure unless they are exactly those that were sent."""
+    prefixes = read_prefixes(site.prefixes.read_text())
+    spec = LoadSpec(options.records, options.batch, options.accounts, prefixes, _LOAD_SEED, now)
+    sent = set()
+    for body, _ in build_bodies(spec):
+        for line in body.splitlines():
+            cdr = parse_line(line, "")
+            assert isinstance(cdr, CDR)
+            sent.add(hash((cdr.id, cdr.start_at, cdr.answer_at, cdr.duration_us, cdr.calling, cdr.called)))
+    stored = 0
+    cx = connect_reader(site.store)
+    for month in partitions(cx):
+        columns = "record_id, start_at, answer_at, duration_us, calling, called"
+        for row in cx.execute(f"SELECT {columns} FROM {table_of(month)}"):  # noqa: S608  # our own names
+            stored += 1
+            if hash(row) not in sent:
+                raise Failure(f"the store holds a record that was not sent: {row}")
+            sent.discard(hash(row))
+    cx.close()
+    if sent:
+        raise Failure(f"{len(sent)} records of {options.records} were acknowledged and are not in the store")
+    return stored
+
+
+def _floor(site: Site, commit_records: int) -> float:
+    """Rows per second of a bare executemany of the very same rows into the same tables and indexes."""
+    source = connect_reader(site.store)
+    rows = {
+        month: source.execute(f"SELECT {', '.join(COLUMNS)} FROM {table_of(month)} ORDER BY id").fetchall()  # noqa: S608  # names of our own
+        for month in partitions(source)
+    }
+    source.close()
+    path = site.directory / "floor.db"
+    cx = sqlite3.connect(path, isolation_level=None)
+    for pragma in WRITER_PRAGMAS:
+        cx.execute(pragma)
+    cx.execute("CREATE TABLE partitions (month INTEGER PRIMARY KEY)")
+    for month in rows:
+        create_partition(cx, month)
+    values = ", ".join("?" * len(COLUMNS))
+    began = time.perf_counter()
+    for month, every in rows.items():
+        sql = f"INSERT INTO {table_of(month)} ({', '.join(COLUMNS)}) VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608  # names of our own
+        for at in range(0, len(every), commit_records):
+            cx.execute("BEGIN IMMEDIATE")
+            cx.executemany(sql, every[at : at + commit_records])
+            cx.execute("COMMIT")
+    took = time.perf_counter() - began
+    cx.close()
+    return sum(map(len, rows.values())) / took

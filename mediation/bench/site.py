@@ -1,0 +1,170 @@
+"""A fresh site to measure: a directory with configuration, accounts, lines and a deck, and the daemon on it."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from mediation.failure import Failure
+from simulators.load_records import line_number
+
+TOKEN: Final = "bench"  # noqa: S105  # of a daemon on loopback that lives for a minute
+SOURCE: Final = "pop-bench"
+
+_CONFIG: Final = f"""
+[store]
+url = "sqlite:///bench.db"
+[ops]
+listen = "127.0.0.1:0"
+[feeds.pops]
+type = "pop"
+listen = "127.0.0.1:0"
+[feeds.pops.sources.{SOURCE}]
+token = "{TOKEN}"
+"""
+
+_TARIFF: Final = """
+name = "bench"
+currency = "USD"
+timezone = "America/New_York"
+decimals = 4
+deck = "bench.csv"
+[[period]]
+name = "off-peak"
+[[period]]
+name = "peak"
+days = "mon-fri"
+from = "08:00"
+to = "19:00"
+priority = 10
+"""
+
+
+def deck(prefixes: int, seed: int = 1) -> tuple[str, list[str]]:
+    """A deck of `prefixes` prefixes of 3 to 7 digits with two periods each, and the prefixes."""
+    rng = Random(seed)  # noqa: S311  # to be the same at every run
+    chosen: dict[str, None] = {}
+    while len(chosen) < prefixes:
+        chosen[str(rng.randrange(100, 10 ** rng.randint(4, 7)))] = None
+    lines = ["prefix,destination,period,after_s,connect_fee,rate,per_s,increments"]
+    for prefix in chosen:
+        fee, rate = rng.randrange(20) / 100, rng.randrange(100, 9000)
+        lines.append(f"{prefix},Place {prefix},peak,0,{fee:.2f},0.{rate:04d},60,{rng.choice(('60/60', '60/6', '1/1'))}")
+        lines.append(f"{prefix},Place {prefix},off-peak,0,0,0.{rate // 2:04d},60,{rng.choice(('60/1', '1/1', '6/6'))}")
+    return "\n".join(lines) + "\n", list(chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Files of a fresh site."""
+
+    directory: Path
+    accounts: int
+
+    @property
+    def config(self) -> Path:
+        return self.directory / "bench.toml"
+
+    @property
+    def store(self) -> Path:
+        return self.directory / "bench.db"
+
+    @property
+    def prefixes(self) -> Path:
+        return self.directory / "prefixes.txt"
+
+    def provision(self, prefixes: int) -> None:
+        """Write the files and import them."""
+        self.config.write_text(_CONFIG)
+        (self.directory / "tariff.toml").write_text(_TARIFF)
+        text, chosen = deck(prefixes)
+        (self.directory / "bench.csv").write_text(text)
+        self.prefixes.write_text("\n".join(chosen) + "\n")
+        accounts = ["account,name,email,currency,timezone,credit_limit,tariff,agent,cycle_day"]
+        lines = ["line,account,provider,service,switch"]
+        for index in range(self.accounts):
+            number = f"40{index:08d}"
+            accounts.append(f"{number},Customer {index},,USD,America/New_York,2500,bench,,{index % 28 + 1}")
+            lines.append(f"{line_number(index)},{number},Atlantic Telecom,long-distance,")
+        (self.directory / "accounts.csv").write_text("\n".join(accounts) + "\n")
+        (self.directory / "lines.csv").write_text("\n".join(lines) + "\n")
+        for kind, file in (("accounts", "accounts.csv"), ("lines", "lines.csv"), ("tariff", "tariff.toml")):
+            done = subprocess.run(
+                [sys.executable, "-m", "mediation.cli", "import", kind, str(self.directory / file), "--config", str(self.config)],
+                check=False, capture_output=True, text=True,
+            )  # fmt: skip
+            if done.returncode:
+                raise Failure(f"the bench's own {kind} could not be imported: {done.stderr.strip()}")
+
+
+class RunningDaemon:
+    """The daemon as a process of its own."""
+
+    def __init__(self, process: "subprocess.Popen[str]", listening: dict[str, str]) -> None:
+        self._process = process
+        self.listening = listening
+
+    @property
+    def feed_url(self) -> str:
+        return f"http://{self.listening['feeds.pops']}"
+
+    def metrics(self) -> dict[str, float]:
+        """The samples of /metrics."""
+        with urllib.request.urlopen(f"http://{self.listening['ops']}/metrics") as answer:  # our own
+            text = answer.read().decode()
+        return {
+            name: float(value)
+            for name, _, value in (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+        }
+
+    def cpu_s(self) -> float:
+        """User and system time of the process so far, all threads."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def peak_rss_mb(self) -> float:
+        """The most memory that it ever had."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+
+    def stop(self) -> None:
+        """SIGTERM, and wait."""
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(30)
+
+
+@contextlib.contextmanager
+def daemon(site: Site) -> Iterator[RunningDaemon]:
+    """Start the daemon on a site; it is ended with the block."""
+    with (site.directory / "daemon.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mediation.cli", "serve", "--config", str(site.config)],
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stderr is not None
+        try:
+            yield RunningDaemon(process, _ready(process.stderr, log))
+        finally:
+            process.kill()
+            process.wait()
+            process.stderr.close()
+
+
+def _ready(stderr: Any, log: Any) -> dict[str, str]:
+    for line in stderr:
+        log.write(line)
+        with contextlib.suppress(ValueError):
+            entry = json.loads(line)
+            if entry.get("message") == "ready":
+                listening: dict[str, str] = entry["listening"]
+                return listening
+    raise Failure(f"the daemon did not start: see {log.name}")
