@@ -19,6 +19,8 @@ from simulators.load_records import line_number
 TOKEN: Final = "bench"  # noqa: S105  # of a daemon on loopback that lives for a minute
 SOURCE: Final = "pop-bench"
 
+_PROGRAM: Final = (sys.executable, "-m", "mediation.cli")
+
 _CONFIG: Final = f"""
 [store]
 url = "sqlite:///bench.db"
@@ -98,7 +100,7 @@ class Site:
         (self.directory / "lines.csv").write_text("\n".join(lines) + "\n")
         for kind, file in (("accounts", "accounts.csv"), ("lines", "lines.csv"), ("tariff", "tariff.toml")):
             done = subprocess.run(
-                [sys.executable, "-m", "mediation.cli", "import", kind, str(self.directory / file), "--config", str(self.config)],
+                [*_PROGRAM, "import", kind, str(self.directory / file), "--config", str(self.config)],
                 check=False, capture_output=True, text=True,
             )  # fmt: skip
             if done.returncode:
@@ -147,7 +149,7 @@ def daemon(site: Site) -> Iterator[RunningDaemon]:
     """Start the daemon on a site; it is ended with the block."""
     with (site.directory / "daemon.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mediation.cli", "serve", "--config", str(site.config)],
+            [*_PROGRAM, "serve", "--config", str(site.config)],
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert process.stderr is not None

@@ -18,8 +18,8 @@ from mediation.cli import (
     serve,
     simulate,
 )
-from mediation.failure import Failure
 from mediation.config import ConfigError
+from mediation.failure import Failure
 from rating.store.errors import StoreError
 from rating.tariff import TariffError
 

@@ -17,8 +17,8 @@ def add_parser(commands: Any) -> None:
         commands, "demo", run, "watch the system at work",
         "Run the system on an embedded store in a temporary directory, fed by two simulated POPs, and print each call"
         " when it is rated. Ctrl-C ends it. --once plays the scripted story (calls → rated → credit limit crossed → bar"
-        " confirmed → mail delivered → bill → refused payment) and exits 0 only if every step was observed; this version"
-        " plays the first two, and exits 1.",
+        " confirmed → mail delivered → bill → refused payment) and exits 0 only if every step was observed; this"
+        " version plays the first two, and exits 1.",
     )  # fmt: skip
     parser.add_argument("--once", action="store_true", help="play one scripted story and exit")
     add_json(parser)

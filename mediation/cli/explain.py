@@ -3,8 +3,8 @@
 import argparse
 from typing import Any
 
-from mediation.failure import Failure
 from mediation.cli.options import add_command, add_config, add_json, configuration, print_json, reading
+from mediation.failure import Failure
 from rating.explanation import as_json
 from rating.rater import Rater
 from rating.store.batch import COLUMN

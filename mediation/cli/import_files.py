@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from mediation.failure import Failure
 from mediation.cli.options import add_command, add_config, add_json, configuration, print_json, read_text
 from mediation.config import Config
 from mediation.daemon import wall_clock
+from mediation.failure import Failure
 from mediation.provisions import import_accounts_alone
 from mediation.writer_socket import ask_daemon, decode_json
 from rating.provisioning import ProvisioningError

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from mediation.failure import Failure
 from mediation.config import Config, read_config
+from mediation.failure import Failure
 from rating.cdr import MICROS
 from rating.store.migrations import own_migrations
 from rating.store.sqlite import check_schema, connect_reader

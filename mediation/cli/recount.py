@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
-from mediation.failure import Failure
 from mediation.cli.options import add_command, add_config, add_json, configuration, print_json, reading
 from mediation.config import Config
+from mediation.failure import Failure
 from mediation.ops import CountersAnswer
 from mediation.writer_socket import ask_daemon
 from rating.counters import unpack
