@@ -13,7 +13,7 @@ from typing import Any, Final
 from mediation.config import read_config
 from mediation.daemon import Daemon
 from mediation.provisions import import_accounts_alone
-from rating.store.batch import COLUMNS
+from rating.store.batch import STORED_COLUMNS
 from rating.store.migrations import own_migrations
 from rating.store.partitions import partitions, table_of
 from rating.store.reading import exporter
@@ -167,7 +167,7 @@ class Demo:
 def _transactions_after(cx: sqlite3.Connection, after: int) -> list[tuple[Any, ...]]:
     rows = []
     for month in partitions(cx):
-        columns = ", ".join(COLUMNS)
+        columns = ", ".join(STORED_COLUMNS)
         rows += cx.execute(f"SELECT {columns} FROM {table_of(month)} WHERE id > ? ORDER BY id", (after,)).fetchall()  # noqa: S608  # names of our own
     return sorted(rows)
 

@@ -38,11 +38,21 @@ class AccountCalendar:
         if begins > local:
             before = local.replace(day=1) - timedelta(days=1)
             begins = _clamped(before.year, before.month, first_day)
-        after = begins.replace(day=1) + timedelta(days=32)
-        return self._midnight(begins), self._midnight(_clamped(after.year, after.month, first_day))
+        following = _following(begins, first_day)
+        if at >= self._midnight(following):
+            # A clock set back over midnight shows the day before once more (St John's, until 2011). What has begun
+            # stays begun: a period is one piece of time.
+            begins, following = following, _following(following, first_day)
+        return self._midnight(begins), self._midnight(following)
 
     def _midnight(self, day: date) -> int:
         return int(datetime(day.year, day.month, day.day, tzinfo=self._zone).timestamp()) * MICROS
+
+
+def _following(begins: date, first_day: int) -> date:
+    """The first day of the period after the one that begins on a day."""
+    after = begins.replace(day=1) + timedelta(days=32)
+    return _clamped(after.year, after.month, first_day)
 
 
 def _clamped(year: int, month: int, day: int) -> date:

@@ -35,7 +35,8 @@ class Usage(NamedTuple):
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
-_decoder: Final = msgspec.msgpack.Decoder(list[tuple[str, str, int, int, int, int, int]])
+_decoder: Final = msgspec.msgpack.Decoder(list[tuple[str, str, int, int | str, int | str, int, int]])
+_MOST: Final = (1 << 63) - 1
 
 
 class Counters:
@@ -112,7 +113,13 @@ class Counters:
 
     def parts(self, counters_per_part: int = 20_000) -> list[bytes]:
         """All counters as packed parts, for a snapshot."""
-        everything = list(self)
+        # A sum can go beyond the 64 bits that fit into a packed number; it is written out then.
+        everything = [
+            usage
+            if usage.charge_micros <= _MOST and usage.duration_us <= _MOST
+            else (*usage[:3], *map(str, usage[3:5]), *usage[5:])
+            for usage in self
+        ]
         return [
             _encoder.encode(everything[at : at + counters_per_part])
             for at in range(0, len(everything), counters_per_part)
@@ -132,8 +139,8 @@ class Counters:
 def unpack(parts: Iterable[bytes]) -> Iterator[Usage]:
     """The counters of a snapshot's parts."""
     for part in parts:
-        for values in _decoder.decode(part):
-            yield Usage(*values)
+        for account, period, starts_at, charge, duration, calls, transactions in _decoder.decode(part):
+            yield Usage(account, period, starts_at, int(charge), int(duration), calls, transactions)
 
 
 def _clock(account: Account) -> tuple[str, int]:

@@ -68,6 +68,8 @@ class LineService(msgspec.Struct, frozen=True, gc=False):
     """µs UTC, or `ALWAYS`."""
     tariff: str | None
     """The line's tariff, else its account's, else the default."""
+    columns: tuple[str, str, str, str]
+    """Line, account, provider and service, as a transaction has them."""
 
 
 class Directory:
@@ -91,6 +93,7 @@ class Directory:
                 account,
                 _midnight(line.from_on, account.timezone),
                 line.tariff or account.tariff or default_tariff,
+                (line.line, account.account, line.provider, line.service),
             )
             self._by_line.setdefault(line.line, []).append(entry)
 
@@ -126,7 +129,7 @@ def _choose(entries: list[LineService], cdr: CDR) -> LineService | None:
     had = [entry for entry in entries if entry.from_at <= cdr.answer_at]
     if not had:
         return None
-    service = cdr.service or had[0].line.service
+    service = had[0].line.service if cdr.service is None else cdr.service
     return max((e for e in had if e.line.service == service), key=lambda entry: entry.from_at, default=None)
 
 

@@ -27,6 +27,9 @@ ERRORS_KEPT: Final = 1000
 T = TypeVar("T")
 
 _CURRENCY: Final = re.compile("[A-Z]{3}")
+_DATE: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_NO_ZONES: Final = frozenset({"localtime", "posixrules", "Factory"})
+"""Files among the zones that name no place, or whatever place the machine is in."""
 
 
 class RowError(msgspec.Struct, frozen=True):
@@ -56,7 +59,8 @@ class _Row:
         self.number, self._cells, self._errors = number, cells, errors
 
     def wrong(self, column: str, problem: str) -> None:
-        self._errors.append(RowError(self.number, column, problem))
+        if len(self._errors) < ERRORS_KEPT:
+            self._errors.append(RowError(self.number, column, problem))
 
     def optional(self, column: str) -> str | None:
         return self._cells.get(column, "").strip() or None
@@ -82,7 +86,7 @@ def read_accounts(text: str) -> list[Account]:
     """The accounts of an accounts.csv. Raises ProvisioningError."""
     errors: list[RowError] = []
     accounts: dict[str, Account] = {}
-    zones = available_timezones()
+    zones = available_timezones() - _NO_ZONES
     for row in _rows(text, ACCOUNT_COLUMNS, ACCOUNT_OPTIONAL, errors):
         account = Account(
             account=row.required("account"),
@@ -170,13 +174,15 @@ def _zone(text: str, zones: set[str]) -> str:
 
 
 def _cycle_day(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 31):
+    if not (text.isascii() and text.isdigit() and len(text) <= 2 and 1 <= int(text) <= 31):
         raise ValueError(f"{text!r} is not a day of the month: write 1 to 31")
     return int(text)
 
 
 def _date(text: str) -> str:
     try:
+        if not _DATE.fullmatch(text):
+            raise ValueError
         return date.fromisoformat(text).isoformat()
     except ValueError:
         raise ValueError(f"{text!r} is not a date: write YYYY-MM-DD") from None

@@ -49,7 +49,7 @@ class Rater:
         """The charge of a call served by `provider` as `service`, or the reason why it has none.
 
         Reasons: `no-rate`; `out-of-range` when the charge in micro-units or the billed seconds do not fit into a
-        signed 64-bit number, or the price changes for longer than `MAX_CALL_S`, or more often than `MAX_STRETCHES`.
+        signed 64-bit number, or the price changes more often than `MAX_STRETCHES`.
         """
         rows = self._prefixes.find(cdr.rated_number, provider, service, cdr.type)
         quantity_us = cdr.quantity_us

@@ -8,7 +8,7 @@ import sqlite3
 from calendar import monthrange
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from rating.account import Account
@@ -47,7 +47,8 @@ def recount(cx: sqlite3.Connection, accounts: Iterable[Account], upto: int) -> R
     zones = {account.timezone: ZoneInfo(account.timezone) for account in by_number.values()}
     transactions = charge_micros = 0
     sums: dict[Key, list[int]] = {}
-    for account, quarter, *values in _quarters(cx, upto):
+    for account, quarter, charge, charge_rest, duration, duration_rest, calls, rows in _quarters(cx, upto):
+        values = (charge * MICROS + charge_rest, duration * MICROS + duration_rest, calls, rows)
         owner = by_number[account]
         today = _local_day(quarter, zones[owner.timezone])
         for period, first_day in (("month", today.replace(day=1)), ("bill-cycle", _cycle_of(today, owner.cycle_day))):
@@ -80,21 +81,29 @@ def differences(counted: dict[Key, Sums], recounted: dict[Key, Sums]) -> list[Di
     ]
 
 
-def _quarters(cx: sqlite3.Connection, upto: int) -> Iterator[tuple[str, int, int, int, int, int]]:
+def _sum(column: str) -> str:
+    """A sum in two parts, millions and the rest: in one it could go beyond SQLite's 64 bits."""
+    return f"sum({column} / {MICROS}), sum({column} % {MICROS})"
+
+
+def _quarters(cx: sqlite3.Connection, upto: int) -> Iterator[tuple[Any, ...]]:
     """Account, first instant of a quarter of an hour, and its sums; some ten thousand transactions at a time."""
     for month in partitions(cx):
         (last,) = cx.execute(f"SELECT coalesce(max(id), 0) FROM {table_of(month)}").fetchone()
         (first,) = cx.execute(f"SELECT coalesce(min(id), 0) FROM {table_of(month)}").fetchone()
         for start in range(first, min(last, upto) + 1, 50_000):
             yield from cx.execute(
-                f"SELECT account, answer_at / {_QUARTER_US} * {_QUARTER_US}, sum(charge_micros), sum(duration_us),"
-                f" sum(duration_us > 0), count(*) FROM {table_of(month)} WHERE id >= ? AND id <= ? GROUP BY 1, 2",
+                f"SELECT account, answer_at / {_QUARTER_US} * {_QUARTER_US}, {_sum('charge_micros')},"
+                f" {_sum('duration_us')}, sum(duration_us > 0), count(*)"
+                f" FROM {table_of(month)} WHERE id >= ? AND id <= ? GROUP BY 1, 2",
                 (start, min(start + 49_999, upto)),
             ).fetchall()
 
 
 def _local_day(at: int, zone: ZoneInfo) -> date:
-    return datetime.fromtimestamp(at // MICROS, UTC).astimezone(zone).date()
+    moment = datetime.fromtimestamp(at // MICROS, UTC)
+    # The later of two: a clock set back over midnight would show the day before once more, which is over.
+    return max(moment.astimezone(zone).date(), (moment - timedelta(hours=1)).astimezone(zone).date())
 
 
 def _cycle_of(today: date, cycle_day: int) -> date:

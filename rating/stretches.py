@@ -2,18 +2,17 @@
 
 from typing import Final, NamedTuple
 
-from rating.periods import DAY_S, TariffCalendar
+from rating.periods import TariffCalendar
 from rating.pricing import NEVER, RowSet, Step, step_at
 
 NO_RATE: Final = "no-rate"
 """Reason: an increment begins in a period that the rows of the prefix do not cover, or there is no prefix."""
 OUT_OF_RANGE: Final = "out-of-range"
-"""Reason: the charge or the seconds do not fit into a signed 64-bit number, or the call is longer than any."""
+"""Reason: the charge or the seconds do not fit into a signed 64-bit number, or the price changes too often."""
 
-MAX_CALL_S: Final = 3_653 * DAY_S
-"""Longest call whose price changes with the period: ten years. A switch whose counter wrapped reports 136."""
 MAX_STRETCHES: Final = 20_000
-"""Most stretches of a call; with `MAX_CALL_S` it bounds the work on one record to some milliseconds."""
+"""Most stretches of a call: it bounds the work on one record. A call of ten years through peak and off-peak has half
+of them; a switch whose counter wrapped reports 136 years."""
 
 
 class Stretch(NamedTuple):
@@ -36,8 +35,6 @@ def consume(
     `quantity_s` > 0 is in seconds, begun ones counted, or in units where `timed` is false: these take no time, and
     the period is that of the answer throughout (rule 6).
     """
-    if timed and not rows.any_time and quantity_s > MAX_CALL_S:
-        return OUT_OF_RANGE
     stretches: list[Stretch] = []
     consumed_s = 0
     ladder = rows.ladders[0] if rows.any_time else None

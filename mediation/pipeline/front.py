@@ -120,13 +120,11 @@ class BatchMaker:
 
     def _row(self, cdr: CDR, entry: LineService, tariff: int | None, charge: Charge) -> Row:
         """The order is that of `rating.store.batch.COLUMNS`."""
-        line = entry.line
-        arrived_at = self.batch.arrived_at
         return [
-            None, 0, self.batch.source, cdr.id, cdr.start_at, cdr.offset_min, cdr.answer_at, cdr.duration_us,
-            cdr.calling, cdr.called, line.line, line.account, line.provider, line.service,
-            0 if cdr.service is None else 1, cdr.type, cdr.units, cdr.device, charge.destination, charge.place_called,
-            charge.charge_micros, tariff, charge.billed_s, arrived_at, arrived_at, None, _detail(cdr),
+            None, self.batch.source, cdr.id, cdr.start_at, cdr.offset_min, cdr.answer_at, cdr.duration_us,
+            cdr.calling, cdr.called, *entry.columns, 0 if cdr.service is None else 1, cdr.type, cdr.units, cdr.device,
+            charge.destination, charge.place_called, charge.charge_micros, tariff, charge.billed_s,
+            self.batch.arrived_at, _detail(cdr),
         ]  # fmt: skip
 
     def _suspend(self, cdr: CDR, number: int, reason: str, detail: str) -> Suspended:

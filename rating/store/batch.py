@@ -9,11 +9,15 @@ from typing import Any, Final
 import msgspec
 
 COLUMNS: Final = (
-    "id", "shard", "source", "record_id", "start_at", "offset_min", "answer_at", "duration_us", "calling", "called",
+    "id", "source", "record_id", "start_at", "offset_min", "answer_at", "duration_us", "calling", "called",
     "line", "account", "provider", "service", "service_given", "type", "units", "device", "destination",
-    "place_called", "charge_micros", "tariff", "billed_s", "arrived_at", "rated_at", "reverses", "detail",
+    "place_called", "charge_micros", "tariff", "billed_s", "arrived_at", "detail",
 )  # fmt: skip
-"""The columns of a transaction, in the order of a row. `id` is filled in by the owner."""
+"""The columns of a new transaction, in the order of a row. `id` is filled in by the owner."""
+
+STORED_COLUMNS: Final = (*COLUMNS, "rated_at", "reverses")
+"""The columns of a transaction in the store: those of a row, and what is null in one that came straight from a feed
+(it was rated when it arrived, and reverses nothing; a column that is left out costs nothing)."""
 
 COLUMN: Final = {name: index for index, name in enumerate(COLUMNS)}
 

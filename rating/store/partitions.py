@@ -43,7 +43,7 @@ def create_partition(cx: sqlite3.Connection, month: int) -> None:
     cx.execute(
         f"""CREATE TABLE IF NOT EXISTS {table} (
             id INTEGER PRIMARY KEY,
-            shard INTEGER NOT NULL,
+            shard INTEGER NOT NULL DEFAULT 0,
             source INTEGER NOT NULL,
             record_id TEXT NOT NULL,
             start_at BIGINT NOT NULL,
@@ -66,9 +66,9 @@ def create_partition(cx: sqlite3.Connection, month: int) -> None:
             tariff INTEGER,
             billed_s BIGINT NOT NULL,
             arrived_at BIGINT NOT NULL,
-            rated_at BIGINT NOT NULL,
-            reverses BIGINT,
             detail TEXT,
+            rated_at BIGINT,
+            reverses BIGINT,
             UNIQUE (start_at, record_id, source)
         )"""
     )

@@ -10,7 +10,7 @@ import msgspec
 from rating.cdr import CDR, MICROS
 from rating.money import format_micros
 from rating.numbering import display
-from rating.store.batch import COLUMNS
+from rating.store.batch import COLUMNS, STORED_COLUMNS
 from rating.store.partitions import last_id, month_before, month_of, partitions
 from rating.store.provisioning import tariff_terms
 from rating.store.sources import names_to_ids
@@ -35,18 +35,24 @@ def export(
         if to_at is not None and month > month_of(to_at):
             continue
         for chunk in read_chunks(
-            cx, month, ", ".join(COLUMNS), after=0, upto=upto, where=" AND ".join(given), values=tuple(given.values())
+            cx,
+            month,
+            ", ".join(STORED_COLUMNS),
+            after=0,
+            upto=upto,
+            where=" AND ".join(given),
+            values=tuple(given.values()),
         ):
             yield from map(line, chunk)
 
 
 def exporter(cx: sqlite3.Connection) -> Callable[[tuple[Any, ...]], dict[str, Any]]:
-    """Makes the contract's export line of a transaction's columns."""
+    """Makes the contract's export line of a transaction's `STORED_COLUMNS`."""
     sources = {number: name for name, number in names_to_ids(cx).items()}
     terms = tariff_terms(cx)
 
     def line(row: tuple[Any, ...]) -> dict[str, Any]:
-        columns = dict(zip(COLUMNS, row, strict=True))
+        columns = dict(zip(STORED_COLUMNS, row, strict=True))
         tariff, currency, decimals = terms.get(columns["tariff"], (None, None, 2))
         return {
             "transaction": columns["id"],
@@ -68,7 +74,7 @@ def exporter(cx: sqlite3.Connection) -> Callable[[tuple[Any, ...]], dict[str, An
             "charge": format_micros(columns["charge_micros"], decimals),
             "currency": currency,
             "tariff": tariff,
-            "rated_at": instant_text(columns["rated_at"]),
+            "rated_at": instant_text(columns["rated_at"] or columns["arrived_at"]),
             "reverses": columns["reverses"],
             "units": columns["units"],
             "device": columns["device"],
@@ -80,7 +86,7 @@ def exporter(cx: sqlite3.Connection) -> Callable[[tuple[Any, ...]], dict[str, An
 
 def cdr_of(row: list[Any], source: str) -> CDR:
     """The CDR that a transaction was made from."""
-    columns = dict(zip(COLUMNS, row, strict=True))
+    columns = dict(zip(COLUMNS, row, strict=False))
     detail = _decode_detail(columns["detail"]) if columns["detail"] else {}
     return CDR(
         source=source,

@@ -6,12 +6,12 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
 
-from rating.store.batch import COLUMN, COLUMNS, Row
+from rating.store.batch import COLUMN, COLUMNS, STORED_COLUMNS, Row
 from rating.store.partitions import partitions, table_of
 
 ROWS_PER_STATEMENT: Final = 1000
 """Rows of one INSERT. Many rows a statement, because the interpreter lock is given up once a statement: with
-executemany it is given up, and fought for, at every row. 1000 × 27 columns stay below SQLite's 32,766 variables."""
+executemany it is given up, and fought for, at every row. 1000 × 24 columns stay below SQLite's 32,766 variables."""
 
 _KEY: Final = tuple(COLUMN[name] for name in ("start_at", "record_id", "source"))
 
@@ -49,10 +49,10 @@ def find_by_key(cx: sqlite3.Connection, month: int, row: Row) -> Row | None:
 
 
 def find_by_id(cx: sqlite3.Connection, transaction: int) -> Row | None:
-    """The transaction with this id, if there is one."""
+    """The `STORED_COLUMNS` of the transaction with this id, if there is one."""
     for month in reversed(partitions(cx)):
         found = cx.execute(
-            f"SELECT {', '.join(COLUMNS)} FROM {table_of(month)} WHERE id = ?", (transaction,)
+            f"SELECT {', '.join(STORED_COLUMNS)} FROM {table_of(month)} WHERE id = ?", (transaction,)
         ).fetchone()
         if found:
             return list(found)

