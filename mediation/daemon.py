@@ -34,6 +34,10 @@ DRAIN_S: Final = 10.0
 SWITCH_INTERVAL_S: Final = 0.0001
 """How long the event loop may keep the interpreter lock from the store's thread, which needs it at each statement."""
 
+GC_THRESHOLD: Final = (50_000, 50, 1_000)
+"""Batches are no cycles and go by their reference counts; Python's own thresholds would look through hundreds of
+thousands of counters several times a second."""
+
 GAUGES: Final = {
     "tollkeeper_queued_records": "Records waiting for their commit",
     "tollkeeper_counters": "Counters in memory",
@@ -90,6 +94,7 @@ class Daemon:
                 self._ops.attach(owner, lambda: self._taking_work and not writing.done())
                 gc.collect()
                 gc.freeze()  # the directory lives as long as the daemon: nothing to look for in it
+                gc.set_threshold(*GC_THRESHOLD)
                 ready(self.addresses)
                 log.info("ready", extra={"listening": {name: f"{h}:{p}" for name, (h, p) in self.addresses.items()}})
                 await _first_of(writing, stop)
