@@ -153,9 +153,7 @@ class StoreOwner:
     async def _commit(self, taken: list[tuple[Batch, asyncio.Future[Outcome]]]) -> None:
         async with self._between:
             began = time.perf_counter()
-            admission = await self._store.admit([batch for batch, _ in taken])
-            self.counters.add(admission.stored)
-            await self._store.commit()
+            admission = await self._store.write([batch for batch, _ in taken], self.counters.add)
             took = time.perf_counter() - began
         for (batch, done), outcome in zip(taken, admission.outcomes, strict=True):
             self._queued -= batch.received

@@ -1,6 +1,7 @@
 """The SQLite engine: one writing connection under a lock, readers beside it, each aiosqlite's thread away."""
 
 import asyncio
+import contextlib
 import fcntl
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ import aiosqlite
 
 from rating.provisioning import read_accounts, read_lines
 from rating.store import partitions, positions, provisioning, snapshots, sources, suspense, transactions
-from rating.store.batch import Batch
+from rating.store.batch import Batch, Row
 from rating.store.errors import StoreError, StoreFailed, StoreLocked
 from rating.store.intake import Admission, Intake
 from rating.store.migrations import Migration, migrate, require_current
@@ -90,7 +91,6 @@ class SqliteStore:
     def __init__(self, path: Path, lock: IO[bytes], writer: Connection, reader: Connection) -> None:
         self._path, self._lock, self._writer, self._reader = path, lock, writer, reader
         self._next_id = 1
-        self._pending_next_id = 1
         self._months: set[int] = set()
         self._suspended_keys: set[int] = set()
         self._turn = asyncio.Lock()  # one unit of work at a time on the writing connection
@@ -99,31 +99,29 @@ class SqliteStore:
         """Learn what is there; once, after the connections are open."""
 
         def look(cx: sqlite3.Connection) -> tuple[int, list[int], set[int]]:
-            return partitions.last_id(cx), partitions.partitions(cx), set(suspense.key_hashes(cx))
+            return partitions.last_id(cx), partitions.partitions(cx), set(suspense.keys(cx))
 
         last, months, self._suspended_keys = await self._writer.run(look)
-        self._next_id = self._pending_next_id = last + 1
+        self._next_id = last + 1
         self._months = set(months)
 
     @property
     def last_id(self) -> int:
         return self._next_id - 1
 
-    async def admit(self, batches: Sequence[Batch]) -> Admission:
-        await self._turn.acquire()
-
-        def admit(cx: sqlite3.Connection) -> Admission:
+    async def write(self, batches: Sequence[Batch], count: Callable[[Sequence[Row]], None]) -> Admission:
+        def write(cx: sqlite3.Connection) -> Admission:
             cx.execute("BEGIN IMMEDIATE")
-            return Intake(cx, self._next_id, self._months, self._suspended_keys).admit(batches)
+            admission = Intake(cx, self._next_id, self._months, self._suspended_keys).admit(batches)
+            count(admission.stored)
+            cx.execute("COMMIT")
+            return admission
 
-        admission = await self._writer.run(admit)
-        self._pending_next_id = admission.next_id
-        return admission
-
-    async def commit(self) -> None:
-        await self._writer.run(lambda cx: cx.execute("COMMIT"))
-        self._next_id = self._pending_next_id
-        self._turn.release()
+        async with self._turn:
+            # One hop to the thread and back: with two, it would wait in between for the event loop, which is busy.
+            admission = await self._writer.run(write)
+            self._next_id = admission.next_id
+            return admission
 
     async def register_sources(self, names: Iterable[str]) -> Mapping[str, int]:
         return await self._unit(sources.register, list(names))
@@ -202,15 +200,15 @@ async def open_store(path: Path, steps: Sequence[Migration], now: int) -> Sqlite
     """Become the store's writer, upgrading it first where that is needed. Raises StoreError."""
     with _directory_checked(path):
         lock = writer_lock(path)
-    try:
-        writer = await _open(lambda: _connect_writer(path))
+    # What was opened is closed again if a later step fails: a connection's thread would keep the process alive.
+    async with contextlib.AsyncExitStack() as opened:
+        opened.callback(lock.close)
+        writer = await opened.enter_async_context(_open(lambda: _connect_writer(path)))
         await writer.run(lambda cx: migrate(cx, steps, now))
-        reader = await _open(lambda: connect_reader(path))
+        reader = await opened.enter_async_context(_open(lambda: connect_reader(path)))
         store = SqliteStore(path, lock, writer, reader)
         await store.load()
-    except BaseException:
-        lock.close()
-        raise
+        opened.pop_all()
     return store
 
 
@@ -224,13 +222,18 @@ def _replayed(cx: sqlite3.Connection, month: int, after: int, upto: int) -> list
     return [Replay(*row) for row in next(transactions.read_chunks(cx, month, columns, after=after, upto=upto), [])]
 
 
-async def _open(connector: Callable[[], sqlite3.Connection]) -> Connection:
+@contextlib.asynccontextmanager
+async def _open(connector: Callable[[], sqlite3.Connection]) -> AsyncIterator[Connection]:
+    connection = Connection(connector, iter_chunk_size=64)
     try:
-        connection = Connection(connector, iter_chunk_size=64)
         await connection
     except sqlite3.Error as error:
         raise StoreFailed(_explain(error)) from error
-    return connection
+    try:
+        yield connection
+    except BaseException:
+        await connection.close()
+        raise
 
 
 def _connect_writer(path: Path) -> sqlite3.Connection:
