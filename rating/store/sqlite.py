@@ -203,9 +203,11 @@ async def open_store(path: Path, steps: Sequence[Migration], now: int) -> Sqlite
     # What was opened is closed again if a later step fails: a connection's thread would keep the process alive.
     async with contextlib.AsyncExitStack() as opened:
         opened.callback(lock.close)
-        writer = await opened.enter_async_context(_open(lambda: _connect_writer(path)))
+        writer = await _open(lambda: _connect_writer(path))
+        opened.push_async_callback(writer.close)
         await writer.run(lambda cx: migrate(cx, steps, now))
-        reader = await opened.enter_async_context(_open(lambda: connect_reader(path)))
+        reader = await _open(lambda: connect_reader(path))
+        opened.push_async_callback(reader.close)
         store = SqliteStore(path, lock, writer, reader)
         await store.load()
         opened.pop_all()
@@ -222,18 +224,13 @@ def _replayed(cx: sqlite3.Connection, month: int, after: int, upto: int) -> list
     return [Replay(*row) for row in next(transactions.read_chunks(cx, month, columns, after=after, upto=upto), [])]
 
 
-@contextlib.asynccontextmanager
-async def _open(connector: Callable[[], sqlite3.Connection]) -> AsyncIterator[Connection]:
+async def _open(connector: Callable[[], sqlite3.Connection]) -> Connection:
     connection = Connection(connector, iter_chunk_size=64)
     try:
         await connection
     except sqlite3.Error as error:
         raise StoreFailed(_explain(error)) from error
-    try:
-        yield connection
-    except BaseException:
-        await connection.close()
-        raise
+    return connection
 
 
 def _connect_writer(path: Path) -> sqlite3.Connection:
