@@ -33,11 +33,12 @@ class Store(Protocol):
     """The one writer of a store. Any failure to write is `StoreFailed`, and the end of the process that owns it:
     nothing is retried, because after a failed sync nobody knows what is on the disk."""
 
-    async def write(self, batches: Sequence[Batch], count: Callable[[Sequence[Row]], None]) -> Admission:
-        """Write what is new of the batches in one store transaction; durable when it returns.
+    async def write(self, take: Callable[[], Sequence[Batch]], count: Callable[[Sequence[Row]], None]) -> Admission:
+        """Write what is new of some batches in one store transaction; durable when it returns.
 
-        Before the commit `count` is given the new transactions, in ascending order of their ids. It may run in
-        another thread; the caller looks at what it changes only while no write is under way.
+        Several may be under way; they are written one after the other. When its turn comes, `take` says which batches
+        it is (perhaps none); before the commit `count` is given the new transactions, in ascending order of their ids.
+        Both may run in another thread: the caller looks at what they change only while no write is under way.
         """
 
     async def register_sources(self, names: Iterable[str]) -> Mapping[str, int]:

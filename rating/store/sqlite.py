@@ -93,7 +93,7 @@ class SqliteStore:
         self._next_id = 1
         self._months: set[int] = set()
         self._suspended_keys: set[int] = set()
-        self._turn = asyncio.Lock()  # one unit of work at a time on the writing connection
+        self._failed = False
 
     async def load(self) -> None:
         """Learn what is there; once, after the connections are open."""
@@ -109,19 +109,19 @@ class SqliteStore:
     def last_id(self) -> int:
         return self._next_id - 1
 
-    async def write(self, batches: Sequence[Batch], count: Callable[[Sequence[Row]], None]) -> Admission:
+    async def write(self, take: Callable[[], Sequence[Batch]], count: Callable[[Sequence[Row]], None]) -> Admission:
         def write(cx: sqlite3.Connection) -> Admission:
+            batches = take()
+            if not batches:
+                return Admission([], [], self._next_id)
             cx.execute("BEGIN IMMEDIATE")
             admission = Intake(cx, self._next_id, self._months, self._suspended_keys).admit(batches)
             count(admission.stored)
             cx.execute("COMMIT")
-            return admission
-
-        async with self._turn:
-            # One hop to the thread and back: with two, it would wait in between for the event loop, which is busy.
-            admission = await self._writer.run(write)
             self._next_id = admission.next_id
             return admission
+
+        return await self._unit_of_work(write)
 
     async def register_sources(self, names: Iterable[str]) -> Mapping[str, int]:
         return await self._unit(sources.register, list(names))
@@ -186,14 +186,30 @@ class SqliteStore:
             cx.execute("BEGIN IMMEDIATE")
             try:
                 result = work(cx, *args)
+            except sqlite3.Error:
+                raise
             except BaseException:
                 cx.execute("ROLLBACK")
                 raise
             cx.execute("COMMIT")
             return result
 
-        async with self._turn:
-            return await self._writer.run(unit)
+        return await self._unit_of_work(unit)
+
+    async def _unit_of_work(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """A whole transaction in one hop to the writer's thread, which takes them one by one. After one has failed
+        there is no other."""
+
+        def guarded(cx: sqlite3.Connection) -> T:
+            if self._failed:
+                raise sqlite3.OperationalError("an earlier write failed")
+            try:
+                return work(cx)
+            except sqlite3.Error:
+                self._failed = True
+                raise
+
+        return await self._writer.run(guarded)
 
 
 async def open_store(path: Path, steps: Sequence[Migration], now: int) -> SqliteStore:
