@@ -113,8 +113,9 @@ class StoreOwner:
                 task.cancel()
             await asyncio.gather(*writing, return_exceptions=True)
             for done in self._unanswered:
-                done.set_exception(Stopping())
-                done.exception()  # looked at, should nobody wait for it any more
+                if not done.done():
+                    done.set_exception(Stopping())
+                    done.exception()  # looked at, should nobody wait for it any more
 
     async def _write_on(self) -> None:
         while True:
@@ -177,7 +178,8 @@ class StoreOwner:
             self._queued -= batch.received
             self._metrics.count(batch.source, outcome)
             self._unanswered.discard(done)
-            done.set_result(outcome)
+            if not done.done():  # a stream that was cut off takes its answers along
+                done.set_result(outcome)
         self._metrics.committed(time.perf_counter() - began, sum(batch.received for batch, _ in taken))
         self._room.set()
 
