@@ -68,6 +68,7 @@ class LineService(msgspec.Struct, frozen=True, gc=False):
     """µs UTC, or `ALWAYS`."""
     tariff: str | None
     """The line's tariff, else its account's, else the default."""
+    currency: str
     columns: tuple[str, str, str, str]
     """Line, account, provider and service, as a transaction has them."""
 
@@ -85,7 +86,8 @@ class Directory:
         self.accounts = {account.account: account for account in accounts}
         self.tariffs = tariffs or TariffBook()
         self.default_tariff = default_tariff
-        self._by_line: dict[str, list[LineService]] = {}
+        # Nearly every line has one row: it is found without a list around it, which would have to be fetched too.
+        self._by_line: dict[str, LineService | list[LineService]] = {}
         for line in lines:
             account = self.accounts[line.account]
             entry = LineService(
@@ -93,9 +95,14 @@ class Directory:
                 account,
                 _midnight(line.from_on, account.timezone),
                 line.tariff or account.tariff or default_tariff,
+                account.currency,
                 (line.line, account.account, line.provider, line.service),
             )
-            self._by_line.setdefault(line.line, []).append(entry)
+            known = self._by_line.setdefault(line.line, entry)
+            if isinstance(known, list):
+                known.append(entry)
+            elif known is not entry:
+                self._by_line[line.line] = [known, entry]
 
     @property
     def lines(self) -> int:
@@ -105,23 +112,21 @@ class Directory:
     def guide(self, cdr: CDR) -> LineService | None:
         """The paying line's service and account: the called line's for collect and toll-free calls, that of
         `charge_to` for calling-card and third-number calls, otherwise the calling line's."""
-        if cdr.type == "direct":
-            number: str | None = cdr.calling
-        elif cdr.type in _PAID_BY_CALLED:
-            number = cdr.called
+        if cdr.type in _PAID_BY_CALLED:
+            number: str | None = cdr.called
         elif cdr.type in _PAID_BY_THIRD:
             number = cdr.charge_to
         else:
             number = cdr.calling
-        entries = self._by_line.get(number) if number else None
-        if entries is None:
+        entry = self._by_line.get(number) if number else None
+        if entry is None:
             return None
-        if len(entries) == 1:
-            entry = entries[0]
-            if entry.from_at <= cdr.answer_at and (cdr.service is None or cdr.service == entry.line.service):
+        if type(entry) is LineService:
+            if entry.from_at <= cdr.answer_at and (cdr.service is None or cdr.service == entry.columns[3]):
                 return entry
             return None
-        return _choose(entries, cdr)
+        assert isinstance(entry, list)
+        return _choose(entry, cdr)
 
 
 def _choose(entries: list[LineService], cdr: CDR) -> LineService | None:

@@ -184,10 +184,13 @@ def _to_cdr(wire: _Wire, source: str, extra: dict[str, Any] | None) -> CDR:
             if start_at - answer_at >= MICROS:
                 raise _Refused("bad-time", "answer is a second or more before start")
             answer_at = start_at  # a switch that answers in whole seconds
-    offset = start.utcoffset()
-    assert offset is not None
+    offset_min = 0
+    if start.tzinfo is not UTC:
+        offset = start.utcoffset()
+        assert offset is not None
+        offset_min = (offset.days * 86_400 + offset.seconds) // 60
     return CDR(
-        source, wire.id, calling, called, start_at, (offset.days * 86_400 + offset.seconds) // 60, answer_at,
+        source, wire.id, calling, called, start_at, offset_min, answer_at,
         duration_us, call_type, wire.service, charge_to, wire.units, wire.device, wire.place, wire.cause, wire.switch,
         wire.trunk_in, wire.trunk_out, wire.session, wire.leg, wire.username, wire.partial, wire.last, extra,
     )  # fmt: skip

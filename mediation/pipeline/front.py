@@ -13,7 +13,7 @@ from mediation.formats.ndjson import Unreadable
 from rating.cdr import CDR, MICROS
 from rating.directory import Directory, LineService
 from rating.rater import Charge
-from rating.store.batch import Batch, Position, Row, Suspended
+from rating.store.batch import Batch, Position, Row, Suspended, key_of
 from rating.store.partitions import month_bounds, month_of
 from rating.store.suspense import digest_of
 
@@ -104,13 +104,13 @@ class BatchMaker:
             if cdr.quantity_us:
                 return "no-rate", _why_without_tariff(entry)
             return self._row(cdr, entry, None, Charge(0, 0, None, cdr.place))
-        if version.rater.tariff.currency != entry.account.currency:
+        if version.rater.tariff.currency != entry.currency:
             tariff = version.rater.tariff
             return "no-conversion", (
                 f"tariff {tariff.name} is in {tariff.currency}, account {entry.account.account} in"
                 f" {entry.account.currency}, and no conversion is stated"
             )
-        charge = version.rater.charge(cdr, entry.line.provider, entry.line.service)
+        charge = version.rater.charge(cdr, entry.columns[2], entry.columns[3])
         if type(charge) is not Charge:
             assert isinstance(charge, str)
             return charge, f"tariff {version.name} has no rate for {cdr.rated_number} at the time" if (
@@ -124,7 +124,7 @@ class BatchMaker:
             None, self.batch.source, cdr.id, cdr.start_at, cdr.offset_min, cdr.answer_at, cdr.duration_us,
             cdr.calling, cdr.called, *entry.columns, 0 if cdr.service is None else 1, cdr.type, cdr.units, cdr.device,
             charge.destination, charge.place_called, charge.charge_micros, tariff, charge.billed_s,
-            self.batch.arrived_at, _detail(cdr),
+            self.batch.arrived_at, _detail(cdr), key_of(self.batch.source, cdr.id, cdr.start_at),
         ]  # fmt: skip
 
     def _suspend(self, cdr: CDR, number: int, reason: str, detail: str) -> Suspended:

@@ -20,6 +20,11 @@ SNAPSHOT_EVERY: Final = 1_000_000
 """Transactions between two snapshots of the counters: what a start after a crash has to replay at most."""
 
 
+WRITES_UNDER_WAY: Final = 2
+"""One is being written, and the next one waits in the store's thread: between two the thread does not have to wait for
+the event loop. What is in the next one is decided when its turn comes, so that commits stay large."""
+
+
 class Overloaded(Exception):
     """The queue is full; the source has to come again later."""
 
@@ -42,12 +47,14 @@ class StoreOwner:
         self._metrics = metrics
         self._max_queued = max_queued
         self._max_commit = max_commit
-        self._queue: deque[tuple[Batch, asyncio.Future[Outcome]]] = deque()
+        self._queue: deque[_Waiting] = deque()
         self._queued = 0
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._stopping = False
-        self._between = asyncio.Lock()  # held while counters and store do not agree
+        self._unanswered: set[asyncio.Future[Outcome]] = set()
+        self._permits = asyncio.Semaphore(WRITES_UNDER_WAY)
+        self._one_standstill = asyncio.Lock()
         self._snapshot_at = counters.covers_id
 
     @property
@@ -89,6 +96,7 @@ class StoreOwner:
     def _enqueue(self, batch: Batch) -> "asyncio.Future[Outcome]":
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._queue.append((batch, done))
+        self._unanswered.add(done)
         self._queued += batch.received
         self._wake.set()
         return done
@@ -96,24 +104,30 @@ class StoreOwner:
     async def run(self) -> None:
         """Empty the queue until `stop`; ends with the queue empty. Raises StoreFailed, and then it is over: whoever
         still waits is told that nothing of theirs was stored (it may have been; then it will be a duplicate)."""
-        taken: list[tuple[Batch, asyncio.Future[Outcome]]] = []
+        writing = [asyncio.create_task(self._write_on(), name=f"store owner {n}") for n in range(WRITES_UNDER_WAY)]
         try:
-            while True:
-                while not self._queue:
-                    if self._stopping:
-                        return
-                    self._wake.clear()
-                    await self._wake.wait()
-                taken = self._take()
-                await self._commit(taken)
-                if self.counters.covers_id - self._snapshot_at >= SNAPSHOT_EVERY:
-                    await self.save_snapshot()
+            await asyncio.gather(*writing)
         finally:
             self.stop()
-            for _, done in [*taken, *self._queue]:
+            for task in writing:
+                task.cancel()
+            await asyncio.gather(*writing, return_exceptions=True)
+            for done in self._unanswered:
                 if not done.done():
                     done.set_exception(Stopping())
                     done.exception()  # looked at, should nobody wait for it any more
+
+    async def _write_on(self) -> None:
+        while True:
+            while not self._queue:
+                if self._stopping:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+            async with self._permits:
+                await self._commit()
+            if self.counters.covers_id - self._snapshot_at >= SNAPSHOT_EVERY:
+                await self.save_snapshot()
 
     def stop(self) -> None:
         """Take no more; `run` ends when everything taken is committed."""
@@ -123,13 +137,17 @@ class StoreOwner:
 
     @contextlib.asynccontextmanager
     async def standstill(self) -> AsyncIterator[None]:
-        """While it is held no commit happens: counters and store are as of one transaction."""
-        async with self._between:
+        """While it is held no write is under way: counters and store are as of one transaction."""
+        async with self._one_standstill, contextlib.AsyncExitStack() as permits:
+            for _ in range(WRITES_UNDER_WAY):
+                await permits.enter_async_context(self._permits)
             yield
 
     async def save_snapshot(self) -> None:
-        """Store where the counters stand."""
-        async with self._between:
+        """Store where the counters stand, unless that was done in the meantime."""
+        async with self.standstill():
+            if self.counters.covers_id == self._snapshot_at:
+                return
             began = time.perf_counter()
             await self._store.save_snapshot(self.counters.covers_id, self.counters.parts())
             self._snapshot_at = self.counters.covers_id
@@ -142,25 +160,37 @@ class StoreOwner:
             },
         )
 
-    def _take(self) -> list[tuple[Batch, asyncio.Future[Outcome]]]:
-        taken = [self._queue.popleft()]
-        records = taken[0][0].received
-        while self._queue and records + self._queue[0][0].received <= self._max_commit:
+    async def _commit(self) -> None:
+        """One store transaction of what is waiting when the store gets to it."""
+        taken: list[_Waiting] = []
+        began = time.perf_counter()
+
+        def take() -> list[Batch]:
+            nonlocal began
+            began = time.perf_counter()
+            taken.extend(self._take())
+            return [batch for batch, _ in taken]
+
+        admission = await self._store.write(take, self.counters.add)
+        if not taken:
+            return
+        for (batch, done), outcome in zip(taken, admission.outcomes, strict=True):
+            self._queued -= batch.received
+            self._metrics.count(batch.source, outcome)
+            self._unanswered.discard(done)
+            if not done.done():  # a stream that was cut off takes its answers along
+                done.set_result(outcome)
+        self._metrics.committed(time.perf_counter() - began, sum(batch.received for batch, _ in taken))
+        self._room.set()
+
+    def _take(self) -> list["_Waiting"]:
+        """What goes into one commit. Called in the store's thread: a deque may be used by two at once."""
+        taken: list[_Waiting] = []
+        records = 0
+        while self._queue and (not taken or records + self._queue[0][0].received <= self._max_commit):
             taken.append(self._queue.popleft())
             records += taken[-1][0].received
         return taken
 
-    async def _commit(self, taken: list[tuple[Batch, asyncio.Future[Outcome]]]) -> None:
-        async with self._between:
-            began = time.perf_counter()
-            admission = await self._store.admit([batch for batch, _ in taken])
-            self.counters.add(admission.stored)
-            await self._store.commit()
-            took = time.perf_counter() - began
-        for (batch, done), outcome in zip(taken, admission.outcomes, strict=True):
-            self._queued -= batch.received
-            self._metrics.count(batch.source, outcome)
-            if not done.done():
-                done.set_result(outcome)
-        self._metrics.committed(took, sum(batch.received for batch, _ in taken))
-        self._room.set()
+
+_Waiting = tuple[Batch, "asyncio.Future[Outcome]"]

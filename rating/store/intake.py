@@ -13,13 +13,13 @@ import msgspec
 
 from rating.store import positions, suspense, transactions
 from rating.store.arrivals import Tally
-from rating.store.batch import COLUMN, Batch, Outcome, Row, Suspended, Verdict, content_of
+from rating.store.batch import COLUMN, Batch, Outcome, Row, Suspended, Verdict, content_of, key_of
 from rating.store.partitions import create_partition, month_of
 
 VERDICTS: Final = 100
 """Suspended records that an answer names, at most."""
 
-_SOURCE, _RECORD_ID, _START_AT = COLUMN["source"], COLUMN["record_id"], COLUMN["start_at"]
+_SOURCE, _RECORD_ID, _START_AT, _KEY = (COLUMN[name] for name in ("source", "record_id", "start_at", "key"))
 
 
 class Admission(msgspec.Struct):
@@ -38,7 +38,8 @@ class Intake:
     """Takes the batches of one store transaction; the caller begins and commits it."""
 
     def __init__(self, cx: sqlite3.Connection, next_id: int, months: set[int], suspended_keys: set[int]) -> None:
-        """`months` are the partitions that exist (added to here); `suspended_keys` the filter over suspense."""
+        """`months` are the partitions that exist (added to here); `suspended_keys` the keys of all that is in
+        suspense (added to here): a filter, for two records may have one key."""
         self._cx = cx
         self._months = months
         self._suspended_keys = suspended_keys
@@ -94,7 +95,7 @@ class Intake:
             if self._suspended_keys:
                 certain = []
                 for row, line in zip(own, batch.row_lines[month], strict=True):
-                    if suspense.key_hash(row[_SOURCE], row[_RECORD_ID], row[_START_AT]) in self._suspended_keys:
+                    if row[_KEY] in self._suspended_keys:
                         doubtful.append((batch, outcome, line, row))
                     else:
                         certain.append(row)
@@ -119,9 +120,11 @@ class Intake:
 
     def _admit_refused(self, batch: Batch, outcome: Outcome, line: int, month: int, row: Row) -> None:
         """A row whose natural key is in the store: the same record again, or a conflict."""
-        there = transactions.find_by_key(self._cx, month, row)
-        assert there is not None
-        if content_of(there) == content_of(row):
+        there = transactions.find_by_key(self._cx, month, *_key(row))
+        if there is None:  # another record had its key: two natural keys can have one number
+            row[_KEY] = transactions.free_key(self._cx, month, row[_KEY])
+            self._admit_new(outcome, month, row)
+        elif content_of(there) == content_of(row):
             outcome.duplicate += 1
         else:
             detail = f"transaction {there[0]} has the same id and start, and says something else"
@@ -129,18 +132,23 @@ class Intake:
 
     def _admit_doubtful(self, batch: Batch, outcome: Outcome, line: int, month: int, row: Row) -> None:
         """A row whose natural key may be in suspense (the filter can be wrong, the store cannot)."""
-        source, record_id, start_at = row[_SOURCE], row[_RECORD_ID], row[_START_AT]
-        if suspense.is_known(self._cx, source, suspense.digest_of_row(row)):
+        if suspense.is_known(self._cx, batch.source, suspense.digest_of_row(row)):
             outcome.duplicate += 1
-        elif transactions.find_by_key(self._cx, month, row):
+        elif transactions.find_by_key(self._cx, month, *_key(row)):
             self._admit_refused(batch, outcome, line, month, row)
-        elif suspense.holds_key(self._cx, source, record_id, start_at):
+        elif suspense.holds_key(self._cx, *_key(row)):
             detail = "a suspended record has the same id and start, and says something else"
             self._suspend(batch, outcome, _as_conflict(row, line, detail))
         else:
-            self._insert(month, [row])
-            self._admission.stored.append(row)
-            outcome.accepted += 1
+            row[_KEY] = transactions.free_key(self._cx, month, row[_KEY])
+            self._admit_new(outcome, month, row)
+
+    def _admit_new(self, outcome: Outcome, month: int, row: Row) -> None:
+        """One row whose key is known to be free."""
+        refused = self._insert(month, [row])
+        assert not refused
+        self._admission.stored.append(row)
+        outcome.accepted += 1
 
     def _admit_suspended(self, batch: Batch, outcome: Outcome, record: Suspended) -> None:
         """A record that the front could not process; the store may know better (a duplicate, a conflict)."""
@@ -153,9 +161,7 @@ class Intake:
             month = month_of(record.start_at)
             there = None
             if month in self._months:
-                there = transactions.find_by_key(
-                    self._cx, month, _key_row(batch.source, record.record_id, record.start_at)
-                )
+                there = transactions.find_by_key(self._cx, month, batch.source, record.record_id, record.start_at)
             if there and content_of(there) == record.content:
                 outcome.duplicate += 1
                 return
@@ -175,7 +181,7 @@ class Intake:
             outcome.records.append(Verdict(record.line, record.record_id, record.reason))
         if record.record_id is not None and record.start_at is not None:
             key = (batch.source, record.record_id, record.start_at)
-            self._suspended_keys.add(suspense.key_hash(*key))
+            self._suspended_keys.add(key_of(*key))
             self._admission.suspended.append(key)
 
 
@@ -191,10 +197,8 @@ def _without(rows: list[Row], refused: list[int]) -> list[Row]:
     return [row for index, row in enumerate(rows) if index not in gone]
 
 
-def _key_row(source: int, record_id: str, start_at: int) -> Row:
-    row: Row = [None] * len(COLUMN)
-    row[_SOURCE], row[_RECORD_ID], row[_START_AT] = source, record_id, start_at
-    return row
+def _key(row: Row) -> tuple[int, str, int]:
+    return row[_SOURCE], row[_RECORD_ID], row[_START_AT]
 
 
 def _as_conflict(row: Row, line: int, detail: str) -> Suspended:

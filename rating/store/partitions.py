@@ -67,9 +67,9 @@ def create_partition(cx: sqlite3.Connection, month: int) -> None:
             billed_s BIGINT NOT NULL,
             arrived_at BIGINT NOT NULL,
             detail TEXT,
+            key BIGINT NOT NULL UNIQUE,
             rated_at BIGINT,
-            reverses BIGINT,
-            UNIQUE (start_at, record_id, source)
+            reverses BIGINT
         )"""
     )
     cx.execute(f"CREATE INDEX IF NOT EXISTS {table}_line ON {table} (id >> {SEGMENT_BITS}, line)")

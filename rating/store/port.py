@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import msgspec
 
 from rating.account import Account, Line
-from rating.store.batch import Batch
+from rating.store.batch import Batch, Row
 from rating.store.intake import Admission
 from rating.tariff import Tariff, TariffText
 
@@ -33,11 +33,13 @@ class Store(Protocol):
     """The one writer of a store. Any failure to write is `StoreFailed`, and the end of the process that owns it:
     nothing is retried, because after a failed sync nobody knows what is on the disk."""
 
-    async def admit(self, batches: Sequence[Batch]) -> Admission:
-        """Begin a store transaction and write the batches into it. Nothing is durable before `commit`."""
+    async def write(self, take: Callable[[], Sequence[Batch]], count: Callable[[Sequence[Row]], None]) -> Admission:
+        """Write what is new of some batches in one store transaction; durable when it returns.
 
-    async def commit(self) -> None:
-        """Make what was admitted durable."""
+        Several may be under way; they are written one after the other. When its turn comes, `take` says which batches
+        it is (perhaps none); before the commit `count` is given the new transactions, in ascending order of their ids.
+        Both may run in another thread: the caller looks at what they change only while no write is under way.
+        """
 
     async def register_sources(self, names: Iterable[str]) -> Mapping[str, int]:
         """The number of every source; new names are given one."""

@@ -1,6 +1,7 @@
 """The SQLite engine: one writing connection under a lock, readers beside it, each aiosqlite's thread away."""
 
 import asyncio
+import contextlib
 import fcntl
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ import aiosqlite
 
 from rating.provisioning import read_accounts, read_lines
 from rating.store import partitions, positions, provisioning, snapshots, sources, suspense, transactions
-from rating.store.batch import Batch
+from rating.store.batch import Batch, Row
 from rating.store.errors import StoreError, StoreFailed, StoreLocked
 from rating.store.intake import Admission, Intake
 from rating.store.migrations import Migration, migrate, require_current
@@ -90,40 +91,37 @@ class SqliteStore:
     def __init__(self, path: Path, lock: IO[bytes], writer: Connection, reader: Connection) -> None:
         self._path, self._lock, self._writer, self._reader = path, lock, writer, reader
         self._next_id = 1
-        self._pending_next_id = 1
         self._months: set[int] = set()
         self._suspended_keys: set[int] = set()
-        self._turn = asyncio.Lock()  # one unit of work at a time on the writing connection
+        self._failed = False
 
     async def load(self) -> None:
         """Learn what is there; once, after the connections are open."""
 
         def look(cx: sqlite3.Connection) -> tuple[int, list[int], set[int]]:
-            return partitions.last_id(cx), partitions.partitions(cx), set(suspense.key_hashes(cx))
+            return partitions.last_id(cx), partitions.partitions(cx), set(suspense.keys(cx))
 
         last, months, self._suspended_keys = await self._writer.run(look)
-        self._next_id = self._pending_next_id = last + 1
+        self._next_id = last + 1
         self._months = set(months)
 
     @property
     def last_id(self) -> int:
         return self._next_id - 1
 
-    async def admit(self, batches: Sequence[Batch]) -> Admission:
-        await self._turn.acquire()
-
-        def admit(cx: sqlite3.Connection) -> Admission:
+    async def write(self, take: Callable[[], Sequence[Batch]], count: Callable[[Sequence[Row]], None]) -> Admission:
+        def write(cx: sqlite3.Connection) -> Admission:
+            batches = take()
+            if not batches:
+                return Admission([], [], self._next_id)
             cx.execute("BEGIN IMMEDIATE")
-            return Intake(cx, self._next_id, self._months, self._suspended_keys).admit(batches)
+            admission = Intake(cx, self._next_id, self._months, self._suspended_keys).admit(batches)
+            count(admission.stored)
+            cx.execute("COMMIT")
+            self._next_id = admission.next_id
+            return admission
 
-        admission = await self._writer.run(admit)
-        self._pending_next_id = admission.next_id
-        return admission
-
-    async def commit(self) -> None:
-        await self._writer.run(lambda cx: cx.execute("COMMIT"))
-        self._next_id = self._pending_next_id
-        self._turn.release()
+        return await self._unit_of_work(write)
 
     async def register_sources(self, names: Iterable[str]) -> Mapping[str, int]:
         return await self._unit(sources.register, list(names))
@@ -188,29 +186,47 @@ class SqliteStore:
             cx.execute("BEGIN IMMEDIATE")
             try:
                 result = work(cx, *args)
+            except sqlite3.Error:
+                raise
             except BaseException:
                 cx.execute("ROLLBACK")
                 raise
             cx.execute("COMMIT")
             return result
 
-        async with self._turn:
-            return await self._writer.run(unit)
+        return await self._unit_of_work(unit)
+
+    async def _unit_of_work(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """A whole transaction in one hop to the writer's thread, which takes them one by one. After one has failed
+        there is no other."""
+
+        def guarded(cx: sqlite3.Connection) -> T:
+            if self._failed:
+                raise sqlite3.OperationalError("an earlier write failed")
+            try:
+                return work(cx)
+            except sqlite3.Error:
+                self._failed = True
+                raise
+
+        return await self._writer.run(guarded)
 
 
 async def open_store(path: Path, steps: Sequence[Migration], now: int) -> SqliteStore:
     """Become the store's writer, upgrading it first where that is needed. Raises StoreError."""
     with _directory_checked(path):
         lock = writer_lock(path)
-    try:
+    # What was opened is closed again if a later step fails: a connection's thread would keep the process alive.
+    async with contextlib.AsyncExitStack() as opened:
+        opened.callback(lock.close)
         writer = await _open(lambda: _connect_writer(path))
+        opened.push_async_callback(writer.close)
         await writer.run(lambda cx: migrate(cx, steps, now))
         reader = await _open(lambda: connect_reader(path))
+        opened.push_async_callback(reader.close)
         store = SqliteStore(path, lock, writer, reader)
         await store.load()
-    except BaseException:
-        lock.close()
-        raise
+        opened.pop_all()
     return store
 
 
@@ -225,8 +241,8 @@ def _replayed(cx: sqlite3.Connection, month: int, after: int, upto: int) -> list
 
 
 async def _open(connector: Callable[[], sqlite3.Connection]) -> Connection:
+    connection = Connection(connector, iter_chunk_size=64)
     try:
-        connection = Connection(connector, iter_chunk_size=64)
         await connection
     except sqlite3.Error as error:
         raise StoreFailed(_explain(error)) from error

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from rating.store.batch import COLUMN, Row, Suspended, content_of
+from rating.store.batch import COLUMN, Row, Suspended, content_of, key_of
 
 _packer = msgspec.msgpack.Encoder()
 
@@ -21,17 +21,12 @@ def digest_of_row(row: Row) -> bytes:
     return digest_of(row[COLUMN["record_id"]], row[COLUMN["start_at"]], content_of(row))
 
 
-def key_hash(source: int, record_id: str, start_at: int) -> int:
-    """A filter over natural keys, for use within one process only (text hashes differ between processes)."""
-    return hash((start_at, record_id, source))
-
-
-def key_hashes(cx: sqlite3.Connection) -> Iterator[int]:
-    """The filter's values for all that was ever suspended."""
+def keys(cx: sqlite3.Connection) -> Iterator[int]:
+    """The keys of all that was ever suspended and has one that can be read."""
     for source, record_id, start_at in cx.execute(
         "SELECT source, record_id, start_at FROM suspense WHERE record_id IS NOT NULL AND start_at IS NOT NULL"
     ):
-        yield key_hash(source, record_id, start_at)
+        yield key_of(source, record_id, start_at)
 
 
 def is_known(cx: sqlite3.Connection, source: int, digest: bytes) -> bool:

@@ -6,14 +6,14 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
 
-from rating.store.batch import COLUMN, COLUMNS, STORED_COLUMNS, Row
+from rating.store.batch import COLUMN, COLUMNS, STORED_COLUMNS, Row, key_of
 from rating.store.partitions import partitions, table_of
 
 ROWS_PER_STATEMENT: Final = 1000
 """Rows of one INSERT. Many rows a statement, because the interpreter lock is given up once a statement: with
-executemany it is given up, and fought for, at every row. 1000 × 24 columns stay below SQLite's 32,766 variables."""
+executemany it is given up, and fought for, at every row. 1000 × 25 columns stay below SQLite's 32,766 variables."""
 
-_KEY: Final = tuple(COLUMN[name] for name in ("start_at", "record_id", "source"))
+_SOURCE, _RECORD_ID, _START_AT = COLUMN["source"], COLUMN["record_id"], COLUMN["start_at"]
 
 
 @lru_cache(maxsize=64)
@@ -39,13 +39,22 @@ def insert(cx: sqlite3.Connection, month: int, rows: Sequence[Row]) -> list[int]
     return [index for index in range(len(rows)) if first + index not in there]
 
 
-def find_by_key(cx: sqlite3.Connection, month: int, row: Row) -> Row | None:
-    """The transaction with the natural key of `row`, if there is one."""
-    found = cx.execute(
-        f"SELECT {', '.join(COLUMNS)} FROM {table_of(month)} WHERE start_at = ? AND record_id = ? AND source = ?",
-        [row[index] for index in _KEY],
-    ).fetchone()
-    return list(found) if found else None
+def find_by_key(cx: sqlite3.Connection, month: int, source: int, record_id: str, start_at: int) -> Row | None:
+    """The transaction with this natural key, if there is one."""
+    key = key_of(source, record_id, start_at)
+    sql = f"SELECT {', '.join(COLUMNS)} FROM {table_of(month)} WHERE key = ?"
+    while found := cx.execute(sql, (key,)).fetchone():
+        if (found[_SOURCE], found[_RECORD_ID], found[_START_AT]) == (source, record_id, start_at):
+            return list(found)
+        key += 1
+    return None
+
+
+def free_key(cx: sqlite3.Connection, month: int, key: int) -> int:
+    """The first number from `key` on that no transaction of the month has."""
+    while cx.execute(f"SELECT 1 FROM {table_of(month)} WHERE key = ?", (key,)).fetchone():
+        key += 1
+    return key
 
 
 def find_by_id(cx: sqlite3.Connection, transaction: int) -> Row | None:
