@@ -100,7 +100,7 @@ def read_accounts(text: str) -> list[Account]:
             cycle_day=row.parsed("cycle_day", _cycle_day, 1),
             **{column: row.optional(column) for column in ACCOUNT_OPTIONAL},
         )
-        if account.account in accounts:
+        if account.account and account.account in accounts:
             row.wrong("account", f"{account.account} stands twice in the file: keep one row")
         accounts[account.account] = account
     return list(_or_refuse(accounts.values(), errors))

@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     config = configuration(args)
-    encoder = msgspec.json.Encoder()
+    encoder = msgspec.json.Encoder(decimal_format="number")
     with reading(config) as cx:
         out = sys.stdout.buffer
         for line in export(cx, args.account, args.from_at, args.to_at):

@@ -4,7 +4,7 @@ import argparse
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from mediation.config import Config, read_config
 from mediation.failure import Failure
 from rating.cdr import MICROS
 from rating.store.migrations import own_migrations
-from rating.store.sqlite import check_schema, connect_reader
+from rating.store.sqlite import check_schema, connect_reader, explained
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -43,7 +43,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def print_json(answer: object) -> None:
     """One line of JSON."""
-    print(msgspec.json.encode(answer).decode())
+    print(msgspec.json.Encoder(decimal_format="number").encode(answer).decode())
 
 
 def configuration(args: argparse.Namespace) -> Config:
@@ -54,12 +54,9 @@ def configuration(args: argparse.Namespace) -> Config:
 @contextmanager
 def reading(config: Config) -> Iterator[sqlite3.Connection]:
     """The store, to be read only; the daemon may run. Raises StoreError."""
-    cx = connect_reader(config.store.path)
-    try:
+    with explained(), closing(connect_reader(config.store.path)) as cx:
         check_schema(cx, own_migrations())
         yield cx
-    finally:
-        cx.close()
 
 
 def instant(text: str) -> int:

@@ -5,8 +5,9 @@ the slow way, which finds out what is wrong, keeps unknown fields, and ends in t
 """
 
 import hashlib
+import re
 from datetime import UTC, datetime, timedelta
-from decimal import Context, Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -22,8 +23,15 @@ MAX_ID: Final = 255
 MAX_LINE: Final = 65_536
 """Bytes of a line."""
 
-_EXACT: Final = Context(prec=MAX_LINE + 32)
+MOST_PLAIN_DIGITS: Final = 1_000
+"""Whole numbers of up to so many digits are written without an exponent."""
+MAX_DEPTH: Final = 64
+"""Lists and objects in each other."""
+_EXACT: Final = Context(prec=MAX_LINE + 32, Emin=MIN_EMIN, Emax=MAX_EMAX)
 """Holds every number that fits on a line."""
+_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_MOST: Final = 10**18 - 1
+"""Whole numbers up to it are written as such, greater ones like fractions."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _Instant = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -102,12 +110,15 @@ def parse_line(line: bytes, source: str) -> CDR | Unreadable:
 
 def _parse_slowly(line: bytes, source: str) -> CDR | Unreadable:
     try:
-        fields = _decode_any(line)
+        line.decode("utf-8")
     except UnicodeDecodeError as error:
         return Unreadable("malformed", f"not UTF-8: byte {error.start} is {line[error.start]:#04x}", _digest(line))
-    except (ArithmeticError, RecursionError) as error:
-        what = "a number is out of range" if isinstance(error, ArithmeticError) else "it is nested too deeply"
-        return Unreadable("malformed", f"not JSON that can be read: {what}", _digest(line))
+    if _is_deep(line):
+        return Unreadable("malformed", f"nested more than {MAX_DEPTH} deep", _digest(line))
+    try:
+        fields = _decode_any(line)
+    except ArithmeticError:
+        return Unreadable("malformed", "not JSON that can be read: a number is out of range", _digest(line))
     except (msgspec.MsgspecError, ValueError) as error:
         return Unreadable("malformed", f"not JSON: {error}", _digest(line))
     if not isinstance(fields, dict):
@@ -137,7 +148,8 @@ def _to_wire(fields: dict[str, Any]) -> tuple[_Wire, dict[str, Any] | None]:
             raise _Refused("malformed", f"{name} is a {_kind(known[name])}, not a string")
     if "units" in known:
         known["units"] = _whole(known["units"])
-    extra |= {name: _plain(known.pop(name)) for name in _KEPT if name in known and not _fits(name, known[name])}
+    known |= {name: _plain(known[name]) for name in _KEPT if name in known}
+    extra |= {name: known.pop(name) for name in _KEPT if name in known and not _fits(name, known[name])}
     _check_id_and_type(known["id"], known.get("type"))
     for name in ("calling", "called", "charge_to"):
         if name in known:
@@ -210,7 +222,7 @@ def _duration_us(value: object) -> int:
 
 
 def _whole(value: object) -> int:
-    if isinstance(value, Decimal) and abs(value) <= MAX_UNITS and value == int(value):
+    if isinstance(value, Decimal) and value.adjusted() < 18 and value == int(value):
         value = int(value)
     if type(value) is not int or not 0 <= value <= MAX_UNITS:
         raise _Refused("malformed", f"units is not a whole number from 0 to {MAX_UNITS}")
@@ -271,12 +283,13 @@ def _values(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """`value` with equal numbers made the same: 61.0 is 61."""
-    if isinstance(value, Decimal):
-        if value.is_zero():
-            return 0
-        if value == value.to_integral_value() and value.adjusted() < 18:
-            return int(value)
-        return value.normalize(_EXACT)
+    if isinstance(value, Decimal) or (type(value) is int and abs(value) > _MOST):
+        value = Decimal(value).normalize(_EXACT)
+        exponent = value.as_tuple().exponent
+        assert isinstance(exponent, int)
+        if exponent >= 0 and value.adjusted() < MOST_PLAIN_DIGITS:
+            return int(value) if value.adjusted() < 18 else value.quantize(Decimal(1), context=_EXACT)
+        return value
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -287,6 +300,21 @@ def _plain(value: Any) -> Any:
 def _kind(value: object) -> str:
     kinds = {dict: "object", list: "list", str: "string", bool: "boolean", int: "number", Decimal: "number"}
     return kinds.get(type(value), "null")
+
+
+def _is_deep(line: bytes) -> bool:
+    """Whether lists and objects are nested further than a decoder's stack should be trusted with."""
+    if line.count(b"[") + line.count(b"{") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for token in _BRACKETS.findall(line):
+        if token in b"[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                return True
+        elif token in b"]}":
+            depth -= 1
+    return False
 
 
 def _digest(data: bytes) -> bytes:

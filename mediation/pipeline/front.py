@@ -92,8 +92,8 @@ class BatchMaker:
     def _rate(self, cdr: CDR) -> Row | tuple[str, str]:
         """The transaction of a CDR, or reason and detail. The checks stand in the order in which their reasons apply
         (a conflict, which comes before them, is found behind the seam)."""
-        if cdr.start_at > self.batch.arrived_at + FUTURE_US:
-            return "future", "start is more than 10 minutes ahead of the clock here"
+        if cdr.answer_at > self.batch.arrived_at + FUTURE_US:  # an answer is never before its start
+            return "future", "start or answer is more than 10 minutes ahead of the clock here"
         if cdr.start_at < self._oldest_at:
             return "too-old", "start is before the retention"
         entry = self._directory.guide(cdr)

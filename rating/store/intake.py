@@ -55,6 +55,8 @@ class Intake:
         for batch, outcome in live:
             for record in batch.suspended:
                 self._admit_suspended(batch, outcome, record)
+        for outcome in admission.outcomes:
+            outcome.records = sorted(outcome.records, key=lambda verdict: verdict.line)[:VERDICTS]
         tally = Tally()
         for batch, outcome in zip(batches, admission.outcomes, strict=True):
             if not outcome.conflict:
@@ -177,8 +179,7 @@ class Intake:
             outcome.duplicate += 1
             return
         outcome.suspended += 1
-        if len(outcome.records) < VERDICTS:
-            outcome.records.append(Verdict(record.line, record.record_id, record.reason))
+        outcome.records.append(Verdict(record.line, record.record_id, record.reason))
         if record.record_id is not None and record.start_at is not None:
             key = (batch.source, record.record_id, record.start_at)
             self._suspended_keys.add(key_of(*key))

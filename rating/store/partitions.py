@@ -11,8 +11,14 @@ SEGMENT_BITS: Final = 16
 written to and stays in the cache, however large the month grows; a search seeks once a segment."""
 
 
+_END_OF_TIME: Final = 253_402_300_800 * MICROS
+
+
 def month_of(at: int) -> int:
-    """The partition of an instant (µs UTC), as YYYYMM."""
+    """The partition of an instant (µs UTC), as YYYYMM; 0 for one that no transaction can have, before 1970 or after
+    the year 9999."""
+    if not 0 <= at < _END_OF_TIME:
+        return 0
     moment = datetime.fromtimestamp(at // MICROS, UTC)
     return moment.year * 100 + moment.month
 

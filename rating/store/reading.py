@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +18,7 @@ from rating.store.sources import names_to_ids
 from rating.store.transactions import read_chunks
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_decode_detail: Final = msgspec.json.Decoder().decode
+_decode_detail: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 def export(

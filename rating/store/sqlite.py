@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import fcntl
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
@@ -43,11 +43,18 @@ class Connection(aiosqlite.Connection):
 
     async def run(self, work: Callable[..., T], *args: Any) -> T:
         """The result of `work(connection, *args)`. Raises StoreFailed for whatever SQLite could not do."""
-        try:
+        with explained():
             result: T = await self._execute(work, self._conn, *args)  # type: ignore[no-untyped-call]  # aiosqlite's own calls go through it
-        except sqlite3.Error as error:
-            raise StoreFailed(_explain(error)) from error
         return result
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Turns what SQLite could not do into StoreFailed, with words."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreFailed(_explain(error)) from error
 
 
 def writer_lock(path: Path) -> IO[bytes]:
@@ -75,14 +82,8 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
 def migrate_store(path: Path, steps: Sequence[Migration], now: int) -> tuple[Migration, ...]:
     """Create or upgrade a store that nobody else writes; the steps that were applied. Raises StoreError."""
-    with _directory_checked(path), writer_lock(path):
-        cx = _connect_writer(path)
-        try:
-            return migrate(cx, steps, now)
-        except sqlite3.Error as error:
-            raise StoreFailed(_explain(error)) from error
-        finally:
-            cx.close()
+    with _directory_checked(path), writer_lock(path), explained(), contextlib.closing(_connect_writer(path)) as cx:
+        return migrate(cx, steps, now)
 
 
 class SqliteStore:
@@ -90,6 +91,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, lock: IO[bytes], writer: Connection, reader: Connection) -> None:
         self._path, self._lock, self._writer, self._reader = path, lock, writer, reader
+        self._last_id = 0
         self._next_id = 1
         self._months: set[int] = set()
         self._suspended_keys: set[int] = set()
@@ -102,29 +104,28 @@ class SqliteStore:
             return partitions.last_id(cx), partitions.partitions(cx), set(suspense.keys(cx))
 
         last, months, self._suspended_keys = await self._writer.run(look)
-        self._next_id = last + 1
+        self._last_id, self._next_id = last, last + 1
         self._months = set(months)
 
     @property
     def last_id(self) -> int:
-        return self._next_id - 1
+        return self._last_id
 
     async def write(self, take: Callable[[], Sequence[Batch]], count: Callable[[Sequence[Row]], None]) -> Admission:
         def write(cx: sqlite3.Connection) -> Admission:
-            batches = take()
-            if not batches:
-                return Admission([], [], self._next_id)
-            cx.execute("BEGIN IMMEDIATE")
-            admission = Intake(cx, self._next_id, self._months, self._suspended_keys).admit(batches)
+            admission = Intake(cx, self._next_id, self._months, self._suspended_keys).admit(take())
             count(admission.stored)
-            cx.execute("COMMIT")
-            self._next_id = admission.next_id
             return admission
 
-        return await self._unit_of_work(write)
+        def committed(admission: Admission) -> None:
+            self._next_id = admission.next_id
+            if admission.stored:
+                self._last_id = admission.stored[-1][0]
+
+        return await self._transaction(write, committed)
 
     async def register_sources(self, names: Iterable[str]) -> Mapping[str, int]:
-        return await self._unit(sources.register, list(names))
+        return await self._transaction(lambda cx: sources.register(cx, list(names)))
 
     async def positions(self, source: int) -> dict[str, dict[str, object]]:
         return await self._reader.run(positions.positions, source)
@@ -139,7 +140,7 @@ class SqliteStore:
 
     async def import_accounts(self, text: str, now: int) -> int:
         accounts = await asyncio.to_thread(read_accounts, text)
-        await self._unit(provisioning.put_accounts, accounts, now)
+        await self._transaction(lambda cx: provisioning.put_accounts(cx, accounts, now))
         return len(accounts)
 
     async def import_lines(self, text: str) -> int:
@@ -147,17 +148,17 @@ class SqliteStore:
             lambda cx: {account for (account,) in cx.execute("SELECT account FROM accounts")}
         )
         lines = await asyncio.to_thread(read_lines, text, known.__contains__)
-        await self._unit(provisioning.put_lines, lines)
+        await self._transaction(lambda cx: provisioning.put_lines(cx, lines))
         return len(lines)
 
     async def import_tariff(self, text: TariffText, tariff: Tariff, now: int) -> int:
-        return await self._unit(provisioning.add_tariff, text, tariff, now)
+        return await self._transaction(lambda cx: provisioning.add_tariff(cx, text, tariff, now))
 
     async def snapshot(self) -> tuple[int, list[bytes]]:
         return await self._reader.run(snapshots.load)
 
     async def save_snapshot(self, covers_id: int, parts: Sequence[bytes]) -> None:
-        await self._unit(snapshots.save, covers_id, parts)
+        await self._transaction(lambda cx: snapshots.save(cx, covers_id, parts))
 
     async def replay(self, after: int) -> AsyncIterator[list[Replay]]:
         for month in await self._reader.run(partitions.partitions):
@@ -179,37 +180,31 @@ class SqliteStore:
             await self._writer.close()
             self._lock.close()
 
-    async def _unit(self, work: Callable[..., T], *args: Any) -> T:
-        """One store transaction of its own, between those of the pipeline."""
+    async def _transaction(
+        self, work: Callable[[sqlite3.Connection], T], committed: Callable[[T], None] = lambda _: None
+    ) -> T:
+        """A whole store transaction in one hop to the writer's thread, which takes them one by one.
 
-        def unit(cx: sqlite3.Connection) -> T:
-            cx.execute("BEGIN IMMEDIATE")
+        After SQLite has failed in one there is no other: nobody knows what is on the disk.
+        """
+
+        def transact(cx: sqlite3.Connection) -> T:
+            if self._failed:
+                raise sqlite3.OperationalError("an earlier write failed")
             try:
-                result = work(cx, *args)
+                cx.execute("BEGIN IMMEDIATE")
+                result = work(cx)
+                cx.execute("COMMIT")
             except sqlite3.Error:
+                self._failed = True
                 raise
             except BaseException:
                 cx.execute("ROLLBACK")
                 raise
-            cx.execute("COMMIT")
+            committed(result)
             return result
 
-        return await self._unit_of_work(unit)
-
-    async def _unit_of_work(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """A whole transaction in one hop to the writer's thread, which takes them one by one. After one has failed
-        there is no other."""
-
-        def guarded(cx: sqlite3.Connection) -> T:
-            if self._failed:
-                raise sqlite3.OperationalError("an earlier write failed")
-            try:
-                return work(cx)
-            except sqlite3.Error:
-                self._failed = True
-                raise
-
-        return await self._writer.run(guarded)
+        return await self._writer.run(transact)
 
 
 async def open_store(path: Path, steps: Sequence[Migration], now: int) -> SqliteStore:
@@ -242,17 +237,19 @@ def _replayed(cx: sqlite3.Connection, month: int, after: int, upto: int) -> list
 
 async def _open(connector: Callable[[], sqlite3.Connection]) -> Connection:
     connection = Connection(connector, iter_chunk_size=64)
-    try:
+    with explained():
         await connection
-    except sqlite3.Error as error:
-        raise StoreFailed(_explain(error)) from error
     return connection
 
 
 def _connect_writer(path: Path) -> sqlite3.Connection:
     cx = sqlite3.connect(path, isolation_level=None, cached_statements=256, check_same_thread=False)
-    for pragma in WRITER_PRAGMAS:
-        cx.execute(pragma)
+    try:
+        for pragma in WRITER_PRAGMAS:
+            cx.execute(pragma)
+    except BaseException:
+        cx.close()
+        raise
     return cx
 
 

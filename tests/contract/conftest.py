@@ -1,0 +1,30 @@
+"""Every test of the store's contract runs on every engine, and leaves a store that is whole."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.store_site import ENGINES, Engine, Site
+
+
+@pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+    """An engine without a store yet."""
+    made: Engine = request.param(tmp_path)
+    return made
+
+
+@pytest.fixture
+async def site(engine: Engine) -> AsyncIterator[Site]:
+    """A provisioned store. Afterwards it is looked at, whether or not the test has closed it."""
+    site = Site(engine)
+    await site.open()
+    try:
+        await site.provision()
+        await site.follow()
+        yield site
+    finally:
+        if site.is_open:
+            await site.close()
+    await site.check()

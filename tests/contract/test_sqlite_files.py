@@ -1,0 +1,98 @@
+"""What the SQLite engine makes of files, directories and disks that are not as they should be: words, no loss."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from rating.store.errors import SchemaTooOld, StoreError, StoreFailed, StoreLocked
+from rating.store.migrations import own_migrations
+from rating.store.sqlite import SqliteStore, check_schema, connect_reader, migrate_store
+from tests.builders import NOW, a_position, cdr_json
+from tests.contract.store_site import Site, SqliteEngine
+
+STEPS = own_migrations()
+
+
+@pytest.mark.parametrize("content", [b"not a database, but a text of some length\n" * 500, b"\0" * 8192])
+async def test_a_file_that_is_no_store_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    engine = SqliteEngine(tmp_path)
+    engine.path.write_bytes(content)
+    with pytest.raises(StoreFailed):
+        await engine.open()
+    with pytest.raises(StoreFailed):
+        migrate_store(engine.path, STEPS, NOW)
+    assert engine.path.read_bytes() == content
+
+
+async def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "tollkeeper.db"
+    with pytest.raises(StoreError, match=f"the directory {path.parent} .* does not exist: create it"):
+        migrate_store(path, STEPS, NOW)
+    with pytest.raises(StoreError, match="does not exist"):
+        await SqliteEngine(path.parent).open()
+
+
+def test_a_store_that_is_not_there_cannot_be_read_and_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"there is no store at .*: run tollkeeper migrate"):
+        connect_reader(tmp_path / "tollkeeper.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_file_is_a_store_to_be_migrated(tmp_path: Path) -> None:
+    path = tmp_path / "tollkeeper.db"
+    path.touch()
+    with connect_reader(path) as cx, pytest.raises(SchemaTooOld, match="run tollkeeper migrate"):
+        check_schema(cx, STEPS)
+    cx.close()
+    assert migrate_store(path, STEPS, NOW) == STEPS
+    assert migrate_store(path, STEPS, NOW) == ()
+
+
+@pytest.mark.parametrize("name", ["a b.db", "100%.db", "what?.db", "#1.db", "é.db", "x%3fy.db"])
+async def test_a_store_may_have_any_name(tmp_path: Path, name: str) -> None:
+    engine = SqliteEngine(tmp_path)
+    engine.path = tmp_path / name
+    store = await engine.open()
+    assert list(await store.register_sources(["pop-nyc"])) == ["pop-nyc"]
+    await store.close()
+    cx = connect_reader(engine.path)
+    assert cx.execute("SELECT name FROM sources").fetchall() == [("pop-nyc",)]
+    cx.close()
+
+
+async def test_a_running_store_is_not_migrated_by_another(site: Site) -> None:
+    assert isinstance(site.engine, SqliteEngine)
+    with pytest.raises(StoreLocked, match="stop it, or let the running daemon do the work"):
+        migrate_store(site.engine.path, STEPS, NOW)
+
+
+async def test_a_command_reads_a_running_store_and_cannot_write(site: Site) -> None:
+    assert isinstance(site.engine, SqliteEngine)
+    await site.send(cdr_json())
+    cx = connect_reader(site.engine.path)
+    assert cx.execute("SELECT count(*) FROM transactions_202611").fetchone() == (1,)
+    with pytest.raises(sqlite3.OperationalError):
+        cx.execute("DELETE FROM transactions_202611")
+    cx.close()
+
+
+async def test_what_was_committed_is_synced_by_a_write_ahead_log(site: Site) -> None:
+    assert isinstance(site.store, SqliteStore)
+    pragmas = [
+        await site.store._writer.run(lambda cx, name=name: cx.execute(f"PRAGMA {name}").fetchone()[0])
+        for name in ("journal_mode", "synchronous")
+    ]
+    assert pragmas == ["wal", 2]  # FULL
+
+
+async def test_a_full_disk_ends_the_store_and_loses_nothing_that_was_committed(site: Site) -> None:
+    assert isinstance(site.store, SqliteStore)
+    assert await site.send(cdr_json(id="before"), position=a_position(1)) == (1, 0, 0)
+    await site.store._writer.run(lambda cx: cx.execute("PRAGMA max_page_count = 1"))
+    batch = site.batch(*(cdr_json(id=str(number), place="x" * 500) for number in range(2_000)), position=a_position(2))
+    with pytest.raises(StoreFailed, match="the disk is full: free some space and start the daemon again"):
+        await site.commit(batch)
+    await site.reopen()
+    assert [line["id"] for line in await site.exported()] == ["before"]
+    assert await site.store.positions(site.numbers_of["pop-nyc"]) == {"e1": {"last": 1, "gaps": []}}

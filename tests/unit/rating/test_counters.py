@@ -1,0 +1,134 @@
+"""Counters: what a transaction adds to which periods, snapshots of them, and accounts whose periods move."""
+
+import pytest
+
+from rating.cdr import MICROS
+from rating.counters import Counters, Usage, unpack
+from tests.builders import ACCOUNT, a_row, an_account, micros
+
+JANE = an_account("1", timezone="America/New_York", cycle_day=15)
+JOHN = an_account("2", timezone="Asia/Tokyo", cycle_day=31)
+ACCOUNTS = {"1": JANE, "2": JOHN}
+
+
+def counted(*transactions: tuple[str, str, int, int]) -> dict[tuple[str, str, int], tuple[int, int, int, int]]:
+    """What counters say after transactions given as (account, answer, charge in micros, seconds)."""
+    counters = Counters(ACCOUNTS)
+    for account, answer, charge, seconds in transactions:
+        counters.count(account, micros(answer), charge, seconds * MICROS)
+    return said(counters)
+
+
+def said(counters: Counters) -> dict[tuple[str, str, int], tuple[int, int, int, int]]:
+    return {usage[:3]: usage[3:] for usage in counters}
+
+
+def test_a_transaction_counts_in_the_month_and_the_bill_cycle_of_its_answer() -> None:
+    assert counted(("1", "2026-11-20T15:00:00Z", 2_600_000, 61)) == {
+        ("1", "month", micros("2026-11-01T04:00:00Z")): (2_600_000, 61 * MICROS, 1, 1),
+        ("1", "bill-cycle", micros("2026-11-15T05:00:00Z")): (2_600_000, 61 * MICROS, 1, 1),
+    }
+
+
+def test_each_account_has_its_own_clock() -> None:
+    at = "2026-10-31T20:00:00Z"
+    assert set(counted(("1", at, 1, 1), ("2", at, 1, 1))) == {
+        ("1", "month", micros("2026-10-01T04:00:00Z")),
+        ("1", "bill-cycle", micros("2026-10-15T04:00:00Z")),
+        ("2", "month", micros("2026-10-31T15:00:00Z")),  # it is November in Tokyo
+        ("2", "bill-cycle", micros("2026-10-30T15:00:00Z")),
+    }
+
+
+def test_sums_are_exact_and_an_unanswered_call_is_a_transaction_but_no_call() -> None:
+    sums = counted(
+        ("1", "2026-11-20T15:00:00Z", 9_007_199_254_740_993, 61),
+        ("1", "2026-11-21T15:00:00Z", 1, 0),
+        ("1", "2026-11-22T15:00:00Z", -500_000, 60),  # a reversal
+    )
+    assert set(sums.values()) == {(9_007_199_254_240_994, 121 * MICROS, 2, 3)}
+
+
+def test_counting_rows_reads_their_columns_and_remembers_the_last() -> None:
+    counters = Counters({ACCOUNT: an_account()})
+    rows = [
+        a_row(id=7, charge_micros=100),
+        a_row(id=9, duration_us=0, charge_micros=0, answer_at=micros("2026-12-01T05:00:00Z")),
+    ]
+    counters.add(rows)
+    assert counters.covers_id == 9
+    assert {usage for usage in counters if usage.period == "month"} == {
+        Usage(ACCOUNT, "month", micros("2026-11-01T04:00:00Z"), 100, 61 * MICROS, 1, 1),
+        Usage(ACCOUNT, "month", micros("2026-12-01T05:00:00Z"), 0, 0, 0, 1),
+    }
+
+
+def test_counting_nothing_covers_nothing_new() -> None:
+    counters = Counters({})
+    counters.add([a_row(id=7)][:0])
+    assert (counters.covers_id, len(counters)) == (0, 0)
+
+
+@pytest.mark.parametrize("counters_per_part", [1, 3, 4, 1000])
+def test_a_snapshot_is_restored_whole_and_counted_on(counters_per_part: int) -> None:
+    counters = Counters(ACCOUNTS)
+    for month in range(1, 11):
+        counters.count("1", micros(f"2026-{month:02}-20T00:00:00Z"), month, 0)
+    counters.covers_id = 10
+    parts = counters.parts(counters_per_part)
+    assert len(parts) == -(-len(counters) // counters_per_part)
+    assert set(unpack(parts)) == set(counters)
+    restored = Counters(ACCOUNTS)
+    restored.count("2", 0, 99, 99)  # is gone after restoring
+    restored.restore(counters.covers_id, parts)
+    assert restored.covers_id == 10
+    for some in (counters, restored):
+        some.count("1", micros("2026-03-20T00:00:00Z"), 5, MICROS)
+    assert said(restored) == said(counters)
+
+
+def test_a_snapshot_holds_sums_beyond_64_bits() -> None:
+    """A charge may be as large as a store's integer: three of them must not stop the daemon at its next snapshot."""
+    counters = Counters(ACCOUNTS)
+    for _ in range(3):
+        counters.count("1", 0, 2**63 - 1, 10**15)
+    assert {usage.charge_micros for usage in unpack(counters.parts())} == {3 * (2**63 - 1)}
+
+
+@pytest.mark.parametrize(
+    ("changed", "moved"),
+    [
+        ({}, False),
+        ({"name": "Jane Roe", "tariff": "other", "currency": "EUR"}, False),
+        ({"timezone": "America/Chicago"}, True),
+        ({"cycle_day": 16}, True),
+    ],
+)
+def test_an_import_moves_periods_when_it_changes_the_clock_of_an_account_with_usage(
+    changed: dict[str, object], moved: bool
+) -> None:
+    counters = Counters(ACCOUNTS)
+    counters.count("1", 0, 1, 1)
+    values = {name: getattr(JANE, name) for name in JANE.__struct_fields__} | changed
+    assert counters.follow({"1": an_account(**values), "2": JOHN, "3": an_account("3")}) is moved
+
+
+def test_an_account_without_usage_moves_nothing() -> None:
+    counters = Counters(ACCOUNTS)
+    counters.count("1", 0, 1, 1)
+    assert not counters.follow({"1": JANE, "2": an_account("2", timezone="UTC", cycle_day=3)})
+
+
+def test_after_an_import_transactions_count_by_the_new_clock() -> None:
+    counters = Counters({"1": JANE})
+    counters.count("1", micros("2026-11-20T15:00:00Z"), 1, 1)
+    counters.follow({"1": an_account("1", timezone="UTC", cycle_day=20), "3": an_account("3", timezone="UTC")})
+    counters.restore(0, [])
+    counters.count("1", micros("2026-11-20T15:00:00Z"), 1, 1)
+    counters.count("3", micros("2026-11-20T15:00:00Z"), 1, 1)
+    assert set(said(counters)) == {
+        ("1", "month", micros("2026-11-01T00:00:00Z")),
+        ("1", "bill-cycle", micros("2026-11-20T00:00:00Z")),
+        ("3", "month", micros("2026-11-01T00:00:00Z")),
+        ("3", "bill-cycle", micros("2026-11-01T00:00:00Z")),
+    }
