@@ -4,6 +4,7 @@ It speaks HTTP on a Unix socket that only the daemon's own user can open.
 """
 
 import contextlib
+import hashlib
 import http.client
 import os
 import socket
@@ -22,11 +23,16 @@ from rating.tariff import TariffError, TariffText
 
 _MAX_FILE_BYTES: Final = 1 << 30
 _ANSWER_WITHIN_S: Final = 300.0
+_MAX_NAME: Final = 80
+"""Bytes of a socket's name that fit behind `/proc/self/fd/…/`."""
 
 
 def socket_path(store: Path) -> Path:
     """Where the socket of a store is."""
-    return store.with_name(store.name + ".sock")
+    name = store.name + ".sock"
+    if len(name.encode()) > _MAX_NAME:
+        name = f"tollkeeper-{hashlib.blake2b(store.name.encode(), digest_size=8).hexdigest()}.sock"
+    return store.with_name(name)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from rating.account import Account, Line
 from rating.cdr import CDR, MICROS
 from rating.directory import ALWAYS, Directory, TariffBook, TariffVersion
 from rating.rater import Rater
-from rating.store.batch import COLUMNS, Batch, Position, Row
+from rating.store.batch import COLUMNS, Batch, Position, Row, key_of
 from rating.tariff import TariffText, parse_tariff
 
 ACCOUNT: Final = "4000012345"
@@ -139,7 +139,7 @@ def a_batch(
 
 def a_row(**columns: Any) -> Row:
     """A transaction as it crosses the seam: the rated call of `a_cdr`, `columns` replaced."""
-    values = {
+    values: dict[str, Any] = {
         "id": 1,
         "source": 1,
         "record_id": "a81f-0001",
@@ -161,6 +161,8 @@ def a_row(**columns: Any) -> Row:
         "billed_s": 120,
         "arrived_at": NOW,
     } | columns
+    values.setdefault("key", key_of(values["source"], values["record_id"], values["start_at"]))
+    values.setdefault("key", key_of(values["source"], values["record_id"], values["start_at"]))
     assert values.keys() <= set(COLUMNS), values.keys() - set(COLUMNS)
     return [values.get(name) for name in COLUMNS]
 

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from mediation.cli import (
     account_for,
@@ -31,9 +32,14 @@ _EPILOG = """exit codes: 0 done, 1 failed while working, 2 wrong usage or config
 (one line on stderr says what, where and what to do)"""
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; a command's module adds its own part."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="tollkeeper",
         description="Telecom network mediation: takes call records from POPs and switches, rates each as it comes, and"
         " keeps every account's transactions up to the second.",

@@ -21,7 +21,9 @@ def add_parser(commands: Any) -> None:
         "Rate a transaction again by the very version of the tariff that it was rated by, and print how its charge came"
         " about: destination, connect fee, and each run of equal increments with its period and rate.",
     )  # fmt: skip
-    parser.add_argument("transaction", type=int, metavar="TRANSACTION", help="the number that export calls transaction")
+    parser.add_argument(
+        "transaction", type=_number, metavar="TRANSACTION", help="the number that export calls transaction"
+    )
     add_config(parser)
     add_json(parser)
 
@@ -30,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     config = configuration(args)
     with reading(config) as cx:
-        row = find_by_id(cx, args.transaction)
+        row = find_by_id(cx, args.transaction) if args.transaction < 1 << 63 else None
         if row is None:
             raise Failure(f"there is no transaction {args.transaction}: export transactions lists them")
         transaction = exporter(cx)(tuple(row))
@@ -54,6 +56,12 @@ def run(args: argparse.Namespace) -> int:
             f"rated again it costs {explained['charge']}, not {transaction['charge']}: report this as a fault"
         )
     return 0
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a transaction's number, such as 17")
+    return int(text[:30])
 
 
 def _print(transaction: dict[str, Any], explained: dict[str, Any]) -> None:

@@ -54,7 +54,7 @@ def configuration(args: argparse.Namespace) -> Config:
 @contextmanager
 def reading(config: Config) -> Iterator[sqlite3.Connection]:
     """The store, to be read only; the daemon may run. Raises StoreError."""
-    with explained(), closing(connect_reader(config.store.path)) as cx:
+    with explained(config.store.path), closing(connect_reader(config.store.path)) as cx:
         check_schema(cx, own_migrations())
         yield cx
 

@@ -3,7 +3,9 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
+import threading
 from typing import Any
 
 import uvloop
@@ -38,12 +40,19 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     config = configuration(args)
     setup_logging(args.log_level.upper())
+    code = 0
     try:
         uvloop.run(_serve(config))
     except (StoreError, TariffError) as error:
         log.critical("stopped: %s", error)
-        return 1
-    return 0
+        code = 1
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(1.0)
+            if thread.is_alive():  # a disk that hangs would keep the process for ever
+                logging.shutdown()
+                os._exit(code)
+    return code
 
 
 async def _serve(config: Config) -> None:

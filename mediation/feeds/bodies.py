@@ -88,7 +88,7 @@ async def read_body(request: web.Request, limit: int, within_s: float, memory: B
             unpack.finish()
     except TimeoutError:
         raise Refusal(408, f"the body did not arrive within {within_s:g} s; nothing of it was stored") from None
-    except (RequestPayloadError, PayloadEncodingError) as error:
+    except (RequestPayloadError, PayloadEncodingError, ConnectionError) as error:
         raise Refusal(400, f"the body was cut short ({error}); nothing of it was stored") from None
     except zlib.error as error:
         raise Refusal(400, f"the body is not whole gzip ({error}); nothing of it was stored") from None

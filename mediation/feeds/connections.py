@@ -7,6 +7,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 
+from mediation.feeds.problems import problem
+
 IDLE_S: Final = 75.0
 """A connection may be silent for this long before its first request and between two; slow headers end it too."""
 LINGER_S: Final = 2.0
@@ -26,15 +28,43 @@ class _Connection(RequestHandler):
             self.force_close()
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # asyncio's protocols may keep their side open
-        """The sender closed its side. If a request is being read its body was cut short: our side stays open until
-        that is said (aiohttp would drop the connection without a word). A WebSocket is over."""
-        request = self._current_request
-        if request is None or self._upgraded:
+        """The sender closed its side. What it asked is answered all the same, on our side, which stays open for that;
+        a body that was cut short is said to be (aiohttp would drop the connection without a word). A WebSocket is
+        over."""
+        if self._upgraded or not self._is_busy():
             return None
-        if not request.content.is_eof():
-            request.content.set_exception(RequestPayloadError("the connection was closed inside the body"))
-        self.close()
+        self._end_bodies()
         return True
+
+    def _is_busy(self) -> bool:
+        """Whether a request has come that is not answered yet."""
+        waiting = self._waiter is not None and not self._waiter.done()
+        return bool(self._messages) or (self._request_count > 0 and not waiting)
+
+    def _end_bodies(self) -> None:
+        """No more will come of the bodies that are not whole."""
+        bodies = [body for _, body in self._messages]
+        if self._current_request is not None:
+            bodies.append(self._current_request.content)
+        elif not bodies and self._is_busy() and not self._force_close:
+            # The request is on its way to its handler, where it can be got at.
+            self._loop.call_soon(self._end_bodies)
+            return
+        for body in bodies:
+            if not body.is_eof():
+                body.set_exception(RequestPayloadError("the connection was closed inside the body"))
+        self.close()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """What is no request, and what went wrong here, is answered as a problem too."""
+        answer = super().handle_error(request, status, exc, message)
+        detail = "a fault of the daemon: its log says more" if status >= 500 else str(message or "this is not HTTP")
+        said = problem(status, " ".join(detail.split()))
+        if not answer.keep_alive:
+            said.force_close()
+        return said
 
 
 class _Server(web.Server):

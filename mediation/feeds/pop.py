@@ -11,12 +11,12 @@ from mediation.feeds.bodies import BodyMemory, read_body
 from mediation.feeds.problems import Refusal, as_problems, json_response, overloaded, problem
 from mediation.feeds.stream import PopStream
 from mediation.pipeline.front import Front
-from mediation.pipeline.owner import Overloaded, Stopping, StoreOwner
+from mediation.pipeline.owner import Overloaded, Stopping, StoreOwner, Unknown
 from mediation.pipeline.sender import Clock, Sender
 from rating.store.batch import Outcome, Position
 from rating.store.port import Store
 
-BODIES_IN_MEMORY: Final = 8
+BODIES_IN_MEMORY: Final = 32
 """Bodies of the greatest size that may be read at once, on one feed."""
 MAX_EPOCH: Final = 100
 """Characters of an epoch's name."""
@@ -75,7 +75,7 @@ class PopFeed:
         position = None
         if announced:
             position = Position(*announced, hashlib.blake2b(body, digest_size=16).digest())
-        return await self._answer(sender, body.split(b"\n"), position)
+        return await self._answer(request, sender, body.split(b"\n"), position)
 
     async def _messages(self, request: web.Request) -> web.StreamResponse:
         sender = self._sender(request)
@@ -91,13 +91,20 @@ class PopFeed:
             return problem(422, 'a transaction has its CDRs in "records"')
         # A record may have been sent with line ends between its fields; as a line it has none.
         lines = [bytes(record).replace(b"\r", b" ").replace(b"\n", b" ") for record in envelope.records]
-        return await self._answer(sender, lines, None)
+        return await self._answer(request, sender, lines, None)
 
-    async def _answer(self, sender: Sender, lines: list[bytes], position: Position | None) -> web.Response:
+    async def _answer(
+        self, request: web.Request, sender: Sender, lines: list[bytes], position: Position | None
+    ) -> web.Response:
         try:
             outcome = await sender.send(lines, position)
         except Overloaded as full:
             return overloaded(full.retry_after_s)
+        except Unknown:
+            # Neither 200 nor 503 would be true. Without an answer the sender sends it again, and finds out.
+            if request.transport is not None:
+                request.transport.abort()
+            return problem(500, "the store failed: whether this was stored is not known, send it again")
         except Stopping:
             return overloaded(5)
         if outcome.conflict:

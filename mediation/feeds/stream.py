@@ -38,7 +38,7 @@ class PopStream:
         """Read messages and answer them until either side ends it."""
         # Text is taken as bytes: what is wrong in a record is the record's affair, not the connection's.
         socket = web.WebSocketResponse(
-            max_msg_size=self._max_message_bytes, timeout=3.0, heartbeat=30.0, decode_text=False
+            max_msg_size=self._max_message_bytes + 1, timeout=3.0, heartbeat=30.0, decode_text=False
         )
         await socket.prepare(request)
         answers = asyncio.create_task(self._answer(socket), name=f"answers to {self._sender.source}")

@@ -35,13 +35,18 @@ class Stopping(Exception):
     """The daemon takes no more work."""
 
 
+class Unknown(Stopping):
+    """The store failed while it wrote: nobody knows whether it is stored. Sent again, it is found out."""
+
+
 class StoreOwner:
     """The bounded queue in front of the store, and the task that empties it."""
 
     def __init__(
         self, store: Store, counters: Counters, metrics: PipelineMetrics, *, max_queued: int, max_commit: int
     ) -> None:
-        """At most `max_queued` records wait; at most `max_commit` go into one commit (but one batch always does)."""
+        """At most `max_commit` records go into one commit (but one batch always does). At most `max_queued` wait; those
+        of `put` do not count those of `put_patiently`, so that one stream cannot have the others' requests refused."""
         self._store = store
         self.counters = counters
         self._metrics = metrics
@@ -49,10 +54,12 @@ class StoreOwner:
         self._max_commit = max_commit
         self._queue: deque[_Waiting] = deque()
         self._queued = 0
+        self._refusable = 0  # of those: from sources that are refused when there are too many, not made to wait
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._stopping = False
         self._unanswered: set[asyncio.Future[Outcome]] = set()
+        self._written: set[asyncio.Future[Outcome]] = set()  # of those: handed to the store
         self._permits = asyncio.Semaphore(WRITES_UNDER_WAY)
         self._one_standstill = asyncio.Lock()
         self._snapshot_at = counters.covers_id
@@ -70,28 +77,31 @@ class StoreOwner:
     @property
     def is_full(self) -> bool:
         """Whether a further batch would be refused."""
-        return self._stopping or self._queued >= self._max_queued
+        return self._stopping or self._refusable >= self._max_queued
 
     async def put(self, batch: Batch) -> Outcome:
         """The outcome of a batch, once it is durable. Raises Overloaded or Stopping: then nothing was stored."""
         if self._stopping:
             raise Stopping
-        if not self._has_room(batch):
+        if self._refusable and self._refusable + batch.received > self._max_queued:
             raise Overloaded
         # Shielded: a source that goes away must not take the others' answers along.
-        return await asyncio.shield(self._enqueue(batch))
+        self._refusable += batch.received
+        done = self._enqueue(batch)
+        done.add_done_callback(lambda _: self._answered(batch))
+        return await asyncio.shield(done)
 
     async def put_patiently(self, batch: Batch) -> "asyncio.Future[Outcome]":
         """Wait for room; returns when the batch is queued, its outcome being still to come. Raises Stopping."""
-        while not self._stopping and not self._has_room(batch):
+        while not self._stopping and self._queued and self._queued + batch.received > self._max_queued:
             self._room.clear()
             await self._room.wait()
         if self._stopping:
             raise Stopping
         return self._enqueue(batch)
 
-    def _has_room(self, batch: Batch) -> bool:
-        return not self._queued or self._queued + batch.received <= self._max_queued
+    def _answered(self, batch: Batch) -> None:
+        self._refusable -= batch.received
 
     def _enqueue(self, batch: Batch) -> "asyncio.Future[Outcome]":
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -103,7 +113,7 @@ class StoreOwner:
 
     async def run(self) -> None:
         """Empty the queue until `stop`; ends with the queue empty. Raises StoreFailed, and then it is over: whoever
-        still waits is told that nothing of theirs was stored (it may have been; then it will be a duplicate)."""
+        still waits gets Stopping, or Unknown."""
         writing = [asyncio.create_task(self._write_on(), name=f"store owner {n}") for n in range(WRITES_UNDER_WAY)]
         try:
             await asyncio.gather(*writing)
@@ -114,7 +124,7 @@ class StoreOwner:
             await asyncio.gather(*writing, return_exceptions=True)
             for done in self._unanswered:
                 if not done.done():
-                    done.set_exception(Stopping())
+                    done.set_exception(Unknown() if done in self._written else Stopping())
                     done.exception()  # looked at, should nobody wait for it any more
 
     async def _write_on(self) -> None:
@@ -169,6 +179,7 @@ class StoreOwner:
             nonlocal began
             began = time.perf_counter()
             taken.extend(self._take())
+            self._written.update(done for _, done in taken)
             return [batch for batch, _ in taken]
 
         admission = await self._store.write(take, self.counters.add)
@@ -178,6 +189,7 @@ class StoreOwner:
             self._queued -= batch.received
             self._metrics.count(batch.source, outcome)
             self._unanswered.discard(done)
+            self._written.discard(done)
             if not done.done():  # a stream that was cut off takes its answers along
                 done.set_result(outcome)
         self._metrics.committed(time.perf_counter() - began, sum(batch.received for batch, _ in taken))

@@ -85,31 +85,33 @@ class Intake:
             create_partition(self._cx, month)
             self._months.add(month)
         rows: list[Row] = []
+        lines: list[int] = []  # of each row
         starts: list[int] = []  # of each batch's rows in `rows`, to find the batch of a refused one
         owners: list[tuple[Batch, Outcome]] = []
         doubtful: list[tuple[Batch, Outcome, int, Row]] = []
         for batch, outcome in live:
-            own = batch.rows.get(month)
-            if not own:
+            own, own_lines = batch.rows.get(month), batch.row_lines.get(month)
+            if not own or not own_lines:
                 continue
             starts.append(len(rows))
             owners.append((batch, outcome))
             if self._suspended_keys:
-                certain = []
-                for row, line in zip(own, batch.row_lines[month], strict=True):
+                certain, certain_lines = [], []
+                for row, line in zip(own, own_lines, strict=True):
                     if row[_KEY] in self._suspended_keys:
                         doubtful.append((batch, outcome, line, row))
                     else:
                         certain.append(row)
-                own = certain
+                        certain_lines.append(line)
+                own, own_lines = certain, certain_lines
             rows += own
+            lines += own_lines
             outcome.accepted += len(own)
         refused = self._insert(month, rows)
         for index in refused:
             batch, outcome = owners[bisect_right(starts, index) - 1]
             outcome.accepted -= 1
-            line = _line_of(batch, month, rows[index])
-            self._admit_refused(batch, outcome, line, month, rows[index])
+            self._admit_refused(batch, outcome, lines[index], month, rows[index])
         self._admission.stored += _without(rows, refused)
         for batch, outcome, line, row in doubtful:
             self._admit_doubtful(batch, outcome, line, month, row)
@@ -184,11 +186,6 @@ class Intake:
             key = (batch.source, record.record_id, record.start_at)
             self._suspended_keys.add(key_of(*key))
             self._admission.suspended.append(key)
-
-
-def _line_of(batch: Batch, month: int, row: Row) -> int:
-    index = next(index for index, other in enumerate(batch.rows[month]) if other is row)
-    return batch.row_lines[month][index]
 
 
 def _without(rows: list[Row], refused: list[int]) -> list[Row]:

@@ -32,11 +32,6 @@ def month_bounds(month: int) -> tuple[int, int]:
     return int(first.timestamp()) * MICROS, last * MICROS
 
 
-def month_before(month: int) -> int:
-    """The month before, as YYYYMM."""
-    return month - 1 if month % 100 > 1 else month - 100 + 11
-
-
 def table_of(month: int) -> str:
     """The table of a partition."""
     assert 197001 <= month <= 999912, month

@@ -12,7 +12,7 @@ from rating.cdr import CDR, MICROS
 from rating.money import format_micros
 from rating.numbering import display
 from rating.store.batch import COLUMNS, STORED_COLUMNS
-from rating.store.partitions import last_id, month_before, month_of, partitions
+from rating.store.partitions import last_id, month_of, partitions
 from rating.store.provisioning import tariff_terms
 from rating.store.sources import names_to_ids
 from rating.store.transactions import read_chunks
@@ -30,9 +30,7 @@ def export(
     given = {sql: value for sql, value in conditions.items() if value is not None}
     line = exporter(cx)
     for month in partitions(cx):
-        # A call is kept in the month of its start, and asked for by its answer, which can fall in the next.
-        if from_at is not None and month < month_before(month_of(from_at)):
-            continue
+        # A call is kept in the month of its start and asked for by its answer, which comes later: how much is open.
         if to_at is not None and month > month_of(to_at):
             continue
         for chunk in read_chunks(

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import fcntl
+import logging
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +23,8 @@ from rating.tariff import Tariff, TariffText
 
 T = TypeVar("T")
 
+log: Final = logging.getLogger(__name__)
+
 PAGE_BYTES: Final = 8192
 WAL_BYTES: Final = 64 << 20
 """The write-ahead log is copied into the file when it has grown to this. A page of the unique index that is written
@@ -34,6 +38,8 @@ WRITER_PRAGMAS: Final = (
     "PRAGMA cache_size = -65536",
     "PRAGMA temp_store = MEMORY",
 )
+CLOSE_S: Final = 5.0
+"""A disk that hangs does not keep the daemon from ending."""
 READER_PRAGMAS: Final = ("PRAGMA query_only = ON", "PRAGMA cache_size = -16384")
 
 
@@ -41,20 +47,22 @@ class Connection(aiosqlite.Connection):
     """An aiosqlite connection that can run a whole function in its thread: one hop for a unit of work, where
     aiosqlite's own calls take one a statement and leave the thread idle while the event loop is busy."""
 
+    path: Path
+
     async def run(self, work: Callable[..., T], *args: Any) -> T:
         """The result of `work(connection, *args)`. Raises StoreFailed for whatever SQLite could not do."""
-        with explained():
+        with explained(self.path):
             result: T = await self._execute(work, self._conn, *args)  # type: ignore[no-untyped-call]  # aiosqlite's own calls go through it
         return result
 
 
 @contextlib.contextmanager
-def explained() -> Iterator[None]:
-    """Turns what SQLite could not do into StoreFailed, with words."""
+def explained(path: Path) -> Iterator[None]:
+    """Turns what SQLite could not do with the store at `path` into StoreFailed, with words."""
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreFailed(_explain(error)) from error
+        raise StoreFailed(_explain(error, path)) from error
 
 
 def writer_lock(path: Path) -> IO[bytes]:
@@ -82,7 +90,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
 def migrate_store(path: Path, steps: Sequence[Migration], now: int) -> tuple[Migration, ...]:
     """Create or upgrade a store that nobody else writes; the steps that were applied. Raises StoreError."""
-    with _directory_checked(path), writer_lock(path), explained(), contextlib.closing(_connect_writer(path)) as cx:
+    with _directory_checked(path), writer_lock(path), explained(path), contextlib.closing(_connect_writer(path)) as cx:
         return migrate(cx, steps, now)
 
 
@@ -174,11 +182,18 @@ class SqliteStore:
         return await self._reader.run(query, *args)
 
     async def close(self) -> None:
-        try:
-            await self._reader.close()
-        finally:
-            await self._writer.close()
-            self._lock.close()
+        closing = asyncio.create_task(self._close(), name="closing the store")
+        await asyncio.wait({closing}, timeout=CLOSE_S)
+        if not closing.done():
+            log.error("the store does not answer: leaving it as it is")
+        while not closing.done():  # aiosqlite waits for its thread once more when it is cancelled
+            closing.cancel()
+            await asyncio.wait({closing}, timeout=0.05)
+        self._lock.close()
+
+    async def _close(self) -> None:
+        await self._reader.close()
+        await self._writer.close()
 
     async def _transaction(
         self, work: Callable[[sqlite3.Connection], T], committed: Callable[[T], None] = lambda _: None
@@ -214,10 +229,10 @@ async def open_store(path: Path, steps: Sequence[Migration], now: int) -> Sqlite
     # What was opened is closed again if a later step fails: a connection's thread would keep the process alive.
     async with contextlib.AsyncExitStack() as opened:
         opened.callback(lock.close)
-        writer = await _open(lambda: _connect_writer(path))
+        writer = await _open(path, _connect_writer)
         opened.push_async_callback(writer.close)
         await writer.run(lambda cx: migrate(cx, steps, now))
-        reader = await _open(lambda: connect_reader(path))
+        reader = await _open(path, connect_reader)
         opened.push_async_callback(reader.close)
         store = SqliteStore(path, lock, writer, reader)
         await store.load()
@@ -235,10 +250,17 @@ def _replayed(cx: sqlite3.Connection, month: int, after: int, upto: int) -> list
     return [Replay(*row) for row in next(transactions.read_chunks(cx, month, columns, after=after, upto=upto), [])]
 
 
-async def _open(connector: Callable[[], sqlite3.Connection]) -> Connection:
-    connection = Connection(connector, iter_chunk_size=64)
-    with explained():
-        await connection
+async def _open(path: Path, connect: Callable[[Path], sqlite3.Connection]) -> Connection:
+    connection = Connection(lambda: connect(path), iter_chunk_size=64)
+    connection.path = path
+    try:
+        with explained(path):
+            await connection
+    except BaseException:
+        # Its thread has the last word, to this event loop, which may be closed right after.
+        while connection._thread.is_alive():  # noqa: ASYNC110  # a thread's end sets no event
+            await asyncio.sleep(0.001)
+        raise
     return connection
 
 
@@ -272,12 +294,17 @@ def _quoted(path: Path) -> str:
     return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-def _explain(error: sqlite3.Error) -> str:
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
-        return "the disk is full: free some space and start the daemon again; nothing acknowledged is lost"
-    if code is not None and code & 0xFF == sqlite3.SQLITE_IOERR:
+def _explain(error: sqlite3.Error, path: Path) -> str:
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL or (
+        code == sqlite3.SQLITE_IOERR and shutil.disk_usage(path.parent).free < PAGE_BYTES
+    ):
         return (
-            f"the disk failed ({error}): look at the kernel's log before starting again; nothing acknowledged is lost"
+            "the disk is full: free some space and start the daemon again, or repeat the command;"
+            " nothing acknowledged is lost"
         )
-    return f"SQLite: {error}"
+    if code == sqlite3.SQLITE_IOERR:
+        return f"the disk failed ({error}): look at the kernel's log before trying again; nothing acknowledged is lost"
+    if code == sqlite3.SQLITE_NOTADB:
+        return f"{path} is not a Tollkeeper store ({error}): mind the path in [store] url"
+    return f"{path}: {error}"

@@ -9,10 +9,11 @@ from tests.contract.store_site import ENGINES, Engine, Site
 
 
 @pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
     """An engine without a store yet."""
     made: Engine = request.param(tmp_path)
-    return made
+    yield made
+    await made.close()
 
 
 @pytest.fixture
@@ -20,11 +21,9 @@ async def site(engine: Engine) -> AsyncIterator[Site]:
     """A provisioned store. Afterwards it is looked at, whether or not the test has closed it."""
     site = Site(engine)
     await site.open()
-    try:
-        await site.provision()
-        await site.follow()
-        yield site
-    finally:
-        if site.is_open:
-            await site.close()
+    await site.provision()
+    await site.follow()
+    yield site
+    if site.is_open:
+        await site.close()
     await site.check()

@@ -40,6 +40,9 @@ class Engine(Protocol):
     async def open(self, steps: Sequence[Migration] = ()) -> Store:
         """Become the writer; with `steps` instead of the program's own."""
 
+    async def close(self) -> None:
+        """Close what a failed test has left open."""
+
     def check(self) -> None:
         """Fails unless the engine itself finds its files whole."""
 
@@ -51,14 +54,21 @@ class SqliteEngine:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "tollkeeper.db"
+        self._opened: list[Store] = []
 
     async def open(self, steps: Sequence[Migration] = ()) -> Store:
         before = set(threading.enumerate())
         try:
-            return await open_store(self.path, steps or own_migrations(), NOW)
+            store = await open_store(self.path, steps or own_migrations(), NOW)
         except StoreError:
             _assert_ended(set(threading.enumerate()) - before)
             raise
+        self._opened.append(store)
+        return store
+
+    async def close(self) -> None:
+        for store in self._opened:
+            await store.close()
 
     def check(self) -> None:
         cx = sqlite3.connect(self.path)

@@ -1,6 +1,7 @@
 """What the SQLite engine makes of files, directories and disks that are not as they should be: words, no loss."""
 
 import sqlite3
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,15 @@ from tests.contract.store_site import Site, SqliteEngine
 STEPS = own_migrations()
 
 
-@pytest.mark.parametrize("content", [b"not a database, but a text of some length\n" * 500, b"\0" * 8192])
-async def test_a_file_that_is_no_store_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[SqliteEngine]:
     engine = SqliteEngine(tmp_path)
+    yield engine
+    await engine.close()
+
+
+@pytest.mark.parametrize("content", [b"not a database, but a text of some length\n" * 500, b"\0" * 8192])
+async def test_a_file_that_is_no_store_is_refused_and_left_as_it_is(engine: SqliteEngine, content: bytes) -> None:
     engine.path.write_bytes(content)
     with pytest.raises(StoreFailed):
         await engine.open()
@@ -50,9 +57,8 @@ def test_an_empty_file_is_a_store_to_be_migrated(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a b.db", "100%.db", "what?.db", "#1.db", "é.db", "x%3fy.db"])
-async def test_a_store_may_have_any_name(tmp_path: Path, name: str) -> None:
-    engine = SqliteEngine(tmp_path)
-    engine.path = tmp_path / name
+async def test_a_store_may_have_any_name(engine: SqliteEngine, name: str) -> None:
+    engine.path = engine.path.with_name(name)
     store = await engine.open()
     assert list(await store.register_sources(["pop-nyc"])) == ["pop-nyc"]
     await store.close()
@@ -61,16 +67,14 @@ async def test_a_store_may_have_any_name(tmp_path: Path, name: str) -> None:
     cx.close()
 
 
-async def test_a_running_store_is_not_migrated_by_another(site: Site) -> None:
-    assert isinstance(site.engine, SqliteEngine)
+async def test_a_running_store_is_not_migrated_by_another(site: Site, engine: SqliteEngine) -> None:
     with pytest.raises(StoreLocked, match="stop it, or let the running daemon do the work"):
-        migrate_store(site.engine.path, STEPS, NOW)
+        migrate_store(engine.path, STEPS, NOW)
 
 
-async def test_a_command_reads_a_running_store_and_cannot_write(site: Site) -> None:
-    assert isinstance(site.engine, SqliteEngine)
+async def test_a_command_reads_a_running_store_and_cannot_write(site: Site, engine: SqliteEngine) -> None:
     await site.send(cdr_json())
-    cx = connect_reader(site.engine.path)
+    cx = connect_reader(engine.path)
     assert cx.execute("SELECT count(*) FROM transactions_202611").fetchone() == (1,)
     with pytest.raises(sqlite3.OperationalError):
         cx.execute("DELETE FROM transactions_202611")

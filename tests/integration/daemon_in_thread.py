@@ -241,6 +241,10 @@ def running(config: Path, *, held_at_opening: bool = False, may_fail: bool = Fal
             yield daemon
         finally:
             daemon.stop()
+            daemon.committing.open()
+            for thread in threading.enumerate():  # of a store that was left hanging
+                if "_connection_worker_thread" in thread.name:
+                    thread.join(WITHIN_S)
             sys.setswitchinterval(interval)
             gc.unfreeze()
     if daemon.failure and not may_fail:

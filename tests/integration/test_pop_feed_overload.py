@@ -175,6 +175,8 @@ def test_while_it_drains_what_was_taken_is_answered_and_new_work_is_refused(daem
     assert daemon.rows("SELECT epoch, sequence FROM batches") == [("e", 1)]
 
 
+# When the store's thread goes on at last, the event loop that it would tell is gone.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_store_that_hangs_does_not_keep_the_daemon_from_ending(
     daemon: DaemonInThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:

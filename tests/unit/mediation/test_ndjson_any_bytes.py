@@ -1,11 +1,13 @@
 """Whatever a line's bytes: it is read or refused, never raised about; and its two ways of being read agree."""
 
 import json
+import signal
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mediation.formats.ndjson import MAX_LINE, Unreadable, parse_line
@@ -62,6 +64,7 @@ def said(record: CDR | Unreadable, without: str | None = None) -> tuple[Any, ...
     return *[(type(value), value) for value in values], normal(extra)
 
 
+@settings(deadline=None)
 @given(changes)
 @example({"partial": "2.0"})
 @example({"cause": "16.0"})
@@ -77,6 +80,7 @@ def test_a_record_with_an_unknown_field_is_the_same_record_but_for_that_field(ch
     assert said(along, "unheard_of") == said(alone)
 
 
+@settings(deadline=None)
 @given(changes, st.sampled_from([1, -1]), st.sampled_from([",", " , ", "\t,\r"]))
 def test_order_and_spacing_change_nothing(changed: dict[str, str], order: int, between: str) -> None:
     one, other = parse_line(spelled(changed), "pop-nyc"), parse_line(spelled(changed, order, between), "pop-nyc")
@@ -86,11 +90,13 @@ def test_order_and_spacing_change_nothing(changed: dict[str, str], order: int, b
         assert one.digest == other.digest
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_line(line: bytes) -> None:
     assert isinstance(parse_line(line, "pop-nyc"), CDR | Unreadable)
 
 
+@settings(deadline=None)
 @given(changes, st.integers(0, 400), st.integers(0, 3), st.binary(max_size=3))
 def test_any_bytes_in_a_record_are_a_line(changed: dict[str, str], at: int, cut: int, put: bytes) -> None:
     line = spelled(changed)
@@ -130,6 +136,41 @@ def test_nesting_of_any_depth_is_read_or_refused(depth: int, opening: str, closi
     record = parse_line(line[:-1] + refused + line[-1:], "pop-nyc")
     if isinstance(record, Unreadable):
         assert record.reason == "malformed"
+
+
+HARD = {
+    "quotes": b"[" * 65 + b'"' + b'\\"' * 32_700,
+    "strings": b"[" * 65 + b'"a' * 32_700,
+    "backslashes": b"[" * 65 + b'"' + b"\\" * 65_000,
+    "brackets": b"[{" * 32_000,
+    "brackets in a string": b'{"x":"' + b"[{" * 32_000 + b'"}',
+    "exponents": cdr_json(x=raw("[" + ",".join(["1e900"] * 10_000) + "]")),
+    "fractions": cdr_json(x=raw("[" + ",".join(["1e-900000000"] * 4_000) + "]")),
+    "fields": cdr_json(**{str(number): number for number in range(5_000)}),
+    "times": cdr_json(start="2026-11-20T09:07:31." + "1" * 60_000 + "Z"),
+    "digits": cdr_json(calling="1" * 60_000),
+}
+
+
+@pytest.fixture
+def watchdog() -> Iterator[None]:
+    """Ends a test that would hang. What is watched takes a thousandth of the time."""
+
+    def bark(*_: object) -> None:
+        raise AssertionError("one line holds up all others for seconds")
+
+    before = signal.signal(signal.SIGALRM, bark)
+    signal.alarm(5)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("watchdog")
+@pytest.mark.parametrize("line", HARD.values(), ids=HARD.keys())
+def test_no_line_takes_longer_than_its_length_asks_for(line: bytes) -> None:
+    assert len(line) <= MAX_LINE
+    assert isinstance(parse_line(line, "pop-nyc"), CDR | Unreadable)
 
 
 @pytest.mark.parametrize("depth", DEPTHS)

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from mediation.pipeline import owner as owner_module
 from mediation.pipeline.metrics import PipelineMetrics
-from mediation.pipeline.owner import Overloaded, Stopping, StoreOwner
+from mediation.pipeline.owner import Overloaded, Stopping, StoreOwner, Unknown
 from rating.counters import Counters, unpack
 from rating.store.batch import Batch, Outcome, Row
 from rating.store.errors import StoreFailed
@@ -41,6 +41,7 @@ class HandStore:
         self.snapshots: list[tuple[int, list[bytes]]] = []
         self.waiting: asyncio.Future[None] | None = None
         self.step = ""
+        self.failed = False
         self._next_id = 1
         self._turn = asyncio.Lock()
 
@@ -54,12 +55,18 @@ class HandStore:
 
     async def write(self, take: Callable[[], Sequence[Batch]], count: Callable[[Sequence[Row]], None]) -> Admission:
         async with self._turn:
+            if self.failed:
+                raise StoreFailed("an earlier write failed")
             batches = take()
             if not batches:
                 return Admission([], [], self._next_id)
-            admission = await self._admit(batches)
-            count(admission.stored)
-            await self._wait("commit")
+            try:
+                admission = await self._admit(batches)
+                count(admission.stored)
+                await self._wait("commit")
+            except Exception:
+                self.failed = True
+                raise
             self.committed.append(list(batches))
             return admission
 
@@ -117,6 +124,12 @@ class Pipeline:
         self.puts.append(task)
         await others_run()
         return task
+
+    async def refused(self, records: int) -> BaseException | None:
+        """Why a batch is not taken."""
+        task = await self.put(records)
+        assert task.done(), "it was taken"
+        return task.exception()
 
     async def put_patiently(self, records: int) -> "asyncio.Task[asyncio.Future[Outcome]]":
         task = asyncio.create_task(self.owner.put_patiently(a_batch(records)))
@@ -195,8 +208,7 @@ class TestAcknowledged:
 class TestBounds:
     async def test_a_batch_that_does_not_fit_is_refused_and_not_stored(self, small: Pipeline) -> None:
         sent = await small.put(10)
-        with pytest.raises(Overloaded):
-            await small.owner.put(a_batch(1))
+        assert isinstance(await small.refused(1), Overloaded)
         assert small.owner.is_full
         await small.store.commit_all()
         assert sent.done()
@@ -215,8 +227,7 @@ class TestBounds:
 
     async def test_a_batch_larger_than_the_bound_is_taken_when_nothing_waits(self, small: Pipeline) -> None:
         sent = await small.put(11)
-        with pytest.raises(Overloaded):
-            await small.owner.put(a_batch(1))
+        assert isinstance(await small.refused(1), Overloaded)
         await small.store.commit_all()
         assert sent.result().accepted == 11
 
@@ -235,6 +246,7 @@ class TestBounds:
         self, small: Pipeline, batches: list[int], commits: list[list[int]]
     ) -> None:
         sent = [asyncio.create_task(small.owner.put(a_batch(records))) for records in batches]
+        small.puts += sent
         await small.store.commit_all()
         assert [task.result().accepted for task in sent] == batches
         assert [[batch.received for batch in commit] for commit in small.store.committed] == commits
@@ -246,6 +258,13 @@ class TestBounds:
         await small.store.commit_all()
         queued = patient.result()
         assert queued.result().accepted == 3
+
+    async def test_a_patient_source_does_not_have_the_others_refused(self, small: Pipeline) -> None:
+        patient = await small.put_patiently(10)
+        sent = await small.put(10)
+        assert isinstance(await small.refused(1), Overloaded)
+        await small.store.commit_all()
+        assert (patient.result().result().accepted, sent.result().accepted) == (10, 10)
 
     async def test_several_patient_sources_all_come_in(self, small: Pipeline) -> None:
         await small.put(10)
@@ -274,9 +293,9 @@ class TestFailure:
             await small.store.go_on("admit")
         await small.store.go_on(step, error)
         assert small.running.exception() is error
-        for sent in (in_commit, queued, waiting):
-            assert isinstance(sent.exception(), Stopping)
-        assert isinstance(patient.result().exception(), Stopping)
+        told = [type(failure) for failure in (in_commit.exception(), queued.exception(), waiting.exception())]
+        assert told == [Unknown, Stopping, Stopping]
+        assert type(patient.result().exception()) is Stopping
         assert small.store.committed == []
         assert small.owner.is_stopping
 
@@ -284,9 +303,8 @@ class TestFailure:
         await small.put(1)
         await small.store.go_on("admit")
         await small.store.go_on("commit", StoreFailed("fsync"))
-        for put in (small.owner.put, small.owner.put_patiently):
-            with pytest.raises(Stopping):
-                await put(a_batch(1))
+        assert isinstance(await small.refused(1), Stopping)
+        assert isinstance((await small.put_patiently(1)).exception(), Stopping)
         await others_run()
         assert (len(small.store.admitted), small.store.step) == (1, "")
 
@@ -327,9 +345,8 @@ class TestStopping:
         small.owner.stop()
         await others_run()
         assert isinstance(waiting.exception(), Stopping)
-        for put in (small.owner.put, small.owner.put_patiently):
-            with pytest.raises(Stopping):
-                await put(a_batch(1))
+        assert isinstance(await small.refused(1), Stopping)
+        assert isinstance((await small.put_patiently(1)).exception(), Stopping)
         assert not small.running.done()
         await small.store.commit_all()
         assert [task.result().accepted for task in sent] == [4, 4, 2]

@@ -5,7 +5,7 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rating.calendar import AccountCalendar
@@ -113,6 +113,7 @@ def test_a_cycle_begins_with_the_first_instant_of_its_local_day(
     assert AccountCalendar(zone, cycle_day).cycle(micros(at))[0] == micros(starts)
 
 
+@settings(deadline=None)
 @given(
     zone=st.sampled_from(ZONES),
     cycle_day=st.integers(1, 31),

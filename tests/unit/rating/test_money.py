@@ -1,7 +1,7 @@
 """Money is read and printed as plain decimals, and never goes through a float."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rating.money import format_micros, parse_micros
@@ -57,6 +57,7 @@ def test_digits_that_would_be_lost_are_a_programmers_error(micros: int, decimals
         format_micros(micros, decimals)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**18 - 1))
 def test_what_was_printed_is_read_back(micros: int) -> None:
     assert parse_micros(format_micros(micros, 6)) == micros

@@ -1,7 +1,7 @@
 """Numbers as they key the store: digits of E.164, or the text of an address."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rating.numbering import display, parse_line, to_e164
@@ -50,6 +50,7 @@ def test_people_see_the_plus_of_e164(key: str, text: str) -> None:
     assert display(key) == text
 
 
+@settings(deadline=None)
 @given(st.text() | st.from_regex(r"\A\+?[0-9]{1,18}\Z") | st.from_regex(r"\A(sip|ip|card):\S{0,9}\Z"))
 def test_a_key_is_its_own_key_also_as_it_is_displayed(text: str) -> None:
     key = to_e164(text)

@@ -1,0 +1,58 @@
+"""A natural key is kept as a number of 63 bits. Now and then two keys have one number: they stay two calls."""
+
+from itertools import permutations
+from typing import Final
+
+import pytest
+
+from rating.store.batch import key_of
+from tests.builders import START, cdr_json, micros
+from tests.contract.store_site import Site
+
+SOURCE: Final = "pop-lax"
+ALL: Final = (
+    {"id": "plumless"},
+    {"id": "buckeroo"},  # has the same number, its CRC-32 being the same
+    {"id": "2000", "start": "2026-11-20T09:07:31.938030-05:00"},  # has the next number
+)
+ORDERS: Final = tuple(permutations(ALL))
+
+
+def test_the_records_below_are_such(site: Site) -> None:
+    source = site.numbers_of[SOURCE]
+    one, same, following = (key_of(source, fields["id"], micros(fields.get("start", START))) for fields in ALL)
+    assert (same, following) == (one, one + 1)
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["one batch", "one by one"])
+@pytest.mark.parametrize("order", ORDERS)
+async def test_all_are_taken_once_and_told_from_each_other(
+    site: Site, order: tuple[dict[str, str], ...], together: bool
+) -> None:
+    lines = [cdr_json(**fields) for fields in order]
+    others = [cdr_json(**fields, duration=62) for fields in order]
+    if together:
+        assert await site.send(*lines, *lines, source=SOURCE) == (3, 3, 0)
+    else:
+        for line in lines:
+            assert await site.send(line, line, source=SOURCE) == (1, 1, 0)
+    await site.reopen()
+    assert await site.send(*lines, source=SOURCE) == (0, 3, 0)
+    assert await site.send(*others, source=SOURCE) == (0, 0, 3)
+    assert await site.send(*lines, *others, source=SOURCE) == (0, 6, 0)
+
+
+@pytest.mark.parametrize("reopened", [False, True], ids=["running", "reopened"])
+@pytest.mark.parametrize("order", ORDERS)
+async def test_one_in_suspense_does_not_keep_the_others_there(
+    site: Site, order: tuple[dict[str, str], ...], reopened: bool
+) -> None:
+    first, *others = order
+    stranger = cdr_json(**first, calling="+19995550100")
+    assert await site.send(stranger, source=SOURCE) == (0, 0, 1)
+    if reopened:
+        await site.reopen()
+    assert await site.send(*(cdr_json(**fields) for fields in others), source=SOURCE) == (2, 0, 0)
+    assert await site.send(cdr_json(**first), source=SOURCE) == (0, 0, 1)
+    assert await site.send(stranger, source=SOURCE) == (0, 1, 0)
+    assert sorted(line["id"] for line in await site.exported()) == sorted(fields["id"] for fields in others)
