@@ -86,6 +86,7 @@ class Provisions:
             if self._owner.counters.follow(directory.accounts):
                 log.info("the zone or cycle day of accounts with usage has changed: counting all transactions again")
                 await recount_into(self._owner.counters, self._store)
+                self._owner.snapshot_is_gone()
         # The counters first: a record that is guided by the new directory must find its account there.
         self._front.directory = directory
 

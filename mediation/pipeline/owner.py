@@ -153,6 +153,11 @@ class StoreOwner:
                 await permits.enter_async_context(self._permits)
             yield
 
+    def snapshot_is_gone(self) -> None:
+        """The counters have been projected again: the stored snapshot does not hold any more, even if it covers the
+        same transactions."""
+        self._snapshot_at = -1
+
     async def save_snapshot(self) -> None:
         """Store where the counters stand, unless that was done in the meantime."""
         async with self.standstill():

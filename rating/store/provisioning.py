@@ -6,13 +6,24 @@ from collections.abc import Iterable
 from typing import Final
 
 from rating.account import Account, Line
+from rating.store import snapshots
 from rating.tariff import Tariff, TariffText
 
 _ACCOUNT_COLUMNS: Final = tuple(Account.__struct_fields__)
 
 
 def put_accounts(cx: sqlite3.Connection, accounts: Iterable[Account], now: int) -> None:
-    """Add accounts, or replace what is known of them (all but when they were opened)."""
+    """Add accounts, or replace what is known of them (all but when they were opened).
+
+    If the zone or cycle day of one has changed, the counters' snapshot has other periods than the account: it goes.
+    """
+    accounts = list(accounts)
+    clocks = {
+        account: (timezone, cycle_day)
+        for account, timezone, cycle_day in cx.execute("SELECT account, timezone, cycle_day FROM accounts")
+    }
+    if any(clocks.get(a.account, (a.timezone, a.cycle_day)) != (a.timezone, a.cycle_day) for a in accounts):
+        snapshots.discard(cx)
     assignments = ", ".join(f"{name} = excluded.{name}" for name in _ACCOUNT_COLUMNS[1:])
     cx.executemany(
         f"INSERT INTO accounts (shard, opened_at, {', '.join(_ACCOUNT_COLUMNS)})"
