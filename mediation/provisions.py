@@ -59,16 +59,24 @@ class Provisions:
 
     async def import_accounts(self, text: str) -> int:
         """An accounts.csv, all or nothing; how many. Raises ProvisioningError."""
-        async with self._turn:
+        # At a standstill: a snapshot of the counters between the import and what follows from it would be of periods
+        # that the accounts no longer have.
+        async with self._turn, self._owner.standstill():
             number = await self._store.import_accounts(text, self._clock())
-            await self._follow()
+            directory = await self._built()
+            if self._owner.counters.follow(directory.accounts):
+                log.info("the zone or cycle day of accounts with usage has changed: counting all transactions again")
+                await recount_into(self._owner.counters, self._store)
+                self._owner.snapshot_is_gone()
+            # The counters first: a record that is guided by the new directory must find its account there.
+            self._front.directory = directory
             return number
 
     async def import_lines(self, text: str) -> int:
         """A lines.csv, all or nothing; how many. Raises ProvisioningError."""
         async with self._turn:
             number = await self._store.import_lines(text)
-            await self._follow()
+            self._front.directory = await self._built()
             return number
 
     async def import_tariff(self, text: TariffText) -> int:
@@ -76,19 +84,11 @@ class Provisions:
         tariff = await asyncio.to_thread(parse_tariff, text)
         async with self._turn:
             number = await self._store.import_tariff(text, tariff, self._clock())
-            await self._follow()
+            self._front.directory = await self._built()
             return number
 
-    async def _follow(self) -> None:
-        provisioned = await self._store.provisioned()
-        directory = await asyncio.to_thread(self._builder.build, provisioned)
-        async with self._owner.standstill():
-            if self._owner.counters.follow(directory.accounts):
-                log.info("the zone or cycle day of accounts with usage has changed: counting all transactions again")
-                await recount_into(self._owner.counters, self._store)
-                self._owner.snapshot_is_gone()
-        # The counters first: a record that is guided by the new directory must find its account there.
-        self._front.directory = directory
+    async def _built(self) -> Directory:
+        return await asyncio.to_thread(self._builder.build, await self._store.provisioned())
 
 
 async def import_accounts_alone(store: Store, text: str, now: int) -> int:

@@ -1,6 +1,7 @@
 """The command line: one module a command, their exit codes and error lines made the same here."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"tollkeeper {args.command}: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader of our answer has seen enough, as with `| head`
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor will anybody read what is still in it
         return 0
     except KeyboardInterrupt:
         return 130

@@ -12,11 +12,13 @@ from mediation.config import Config
 from mediation.failure import Failure
 from mediation.ops import CountersAnswer
 from mediation.writer_socket import ask_daemon
-from rating.counters import unpack
+from rating.counters import Counters, unpack
 from rating.money import format_micros
 from rating.recount import as_sums, differences, recount
 from rating.store import snapshots
+from rating.store.partitions import last_id, partitions
 from rating.store.provisioning import get_accounts
+from rating.store.transactions import read_chunks
 
 _SHOWN: Final = 100
 
@@ -26,7 +28,8 @@ def add_parser(commands: Any) -> None:
     parser = add_command(
         commands, "recount", run, "recompute every counter from the transactions",
         "Recompute every counter from the transactions, independently of the running code, and print the differences:"
-        " to the daemon's own counters as of one transaction while it runs, else to the stored snapshot. Exit 1 if"
+        " to the daemon's own counters as of one transaction while it runs, else to the stored snapshot with what"
+        " came after it. Exit 1 if"
         " there are any.",
     )  # fmt: skip
     add_config(parser)
@@ -72,8 +75,21 @@ def _counters(config: Config, cx: sqlite3.Connection) -> tuple[CountersAnswer, s
     """The counters to compare with, and where they come from."""
     running = ask_daemon(config.store.path, "GET", "/counters")
     if running is None:
-        return CountersAnswer(*snapshots.load(cx)), "the stored snapshot"
+        return _as_a_start_would(cx), "the stored snapshot and what came after it"
     status, body = running
     if status != 200:
         raise Failure("the daemon did not give its counters: look at its log, or stop it and recount again")
     return msgspec.msgpack.decode(body, type=CountersAnswer), "the running daemon's counters"
+
+
+def _as_a_start_would(cx: sqlite3.Connection) -> CountersAnswer:
+    """The counters that a start of the daemon would begin with: those of the snapshot, and the transactions since."""
+    counters = Counters({account.account: account for account in get_accounts(cx)})
+    counters.restore(*snapshots.load(cx))
+    upto, since = last_id(cx), counters.covers_id
+    for month in partitions(cx):
+        columns = "id, account, answer_at, charge_micros, duration_us"
+        for chunk in read_chunks(cx, month, columns, after=since, upto=upto):
+            for _, *transaction in chunk:
+                counters.count(*transaction)
+    return CountersAnswer(max(upto, since), counters.parts())

@@ -29,7 +29,7 @@ MAX_DEPTH: Final = 64
 """Lists and objects in each other."""
 _EXACT: Final = Context(prec=MAX_LINE + 32, Emin=MIN_EMIN, Emax=MAX_EMAX)
 """Holds every number that fits on a line."""
-_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_BRACKETS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|$)|[\[\]{}]', re.DOTALL)
 _MOST: Final = 10**18 - 1
 """Whole numbers up to it are written as such, greater ones like fractions."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

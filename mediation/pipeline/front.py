@@ -104,7 +104,7 @@ class BatchMaker:
             if cdr.quantity_us:
                 return "no-rate", _why_without_tariff(entry)
             return self._row(cdr, entry, None, Charge(0, 0, None, cdr.place))
-        if version.rater.tariff.currency != entry.currency:
+        if version.rater.tariff.currency != entry.currency and cdr.quantity_us:
             tariff = version.rater.tariff
             return "no-conversion", (
                 f"tariff {tariff.name} is in {tariff.currency}, account {entry.account.account} in"

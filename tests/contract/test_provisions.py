@@ -1,5 +1,7 @@
 """Imports while the program runs and without it: what is in force when they return, and what a crash leaves of it."""
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -11,9 +13,11 @@ from mediation.pipeline.owner import StoreOwner
 from mediation.provisions import DirectoryBuilder, Provisions, import_accounts_alone, load_counters
 from rating.account import Account
 from rating.counters import Counters
+from rating.directory import Directory
 from rating.provisioning import ProvisioningError
 from rating.recount import Difference, as_sums, differences, recount
 from rating.store.batch import Batch
+from rating.store.port import Provisioned
 from rating.tariff import TariffError
 from tests.builders import ACCOUNT, CALLING, NOW, a_batch, a_tariff_text, accounts_csv, cdr_json, lines_csv
 from tests.contract.store_site import Site
@@ -123,6 +127,39 @@ async def test_after_periods_have_moved_no_old_snapshot_comes_back(site: Site, a
     assert await found(site, running.counters) == []
     await running.write(*CALLS)
     assert await found(site, running.counters) == []
+
+
+class SlowBuilder(DirectoryBuilder):
+    """Takes its time over a directory, as it does over a million lines."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.began, self.go_on = threading.Event(), threading.Event()
+
+    def build(self, provisioned: Provisioned) -> Directory:
+        self.began.set()
+        self.go_on.wait(20)
+        return super().build(provisioned)
+
+
+@pytest.mark.parametrize("accounts", MOVED, ids=["zone", "cycle day"])
+async def test_a_stop_in_the_middle_of_an_import_stores_no_counters_of_the_old_periods(
+    site: Site, accounts: str
+) -> None:
+    running = await Running.start(site)
+    await running.write(*CALLS)
+    builder = SlowBuilder()
+    provisions = Provisions(site.store, builder, running.front, running.owner, lambda: NOW)
+    importing = asyncio.create_task(provisions.import_accounts(accounts))
+    await asyncio.to_thread(builder.began.wait, 20)
+    saving = asyncio.create_task(running.owner.save_snapshot())
+    await asyncio.wait({saving}, timeout=1)  # it may wait for the import, which the end of the program cuts short
+    for task in (importing, saving):
+        task.cancel()
+    builder.go_on.set()
+    await asyncio.gather(importing, saving, return_exceptions=True)
+    await site.reopen()
+    assert await found(site, (await Running.start(site)).counters) == []
 
 
 @pytest.mark.parametrize("accounts", MOVED, ids=["zone", "cycle day"])

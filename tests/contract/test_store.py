@@ -348,22 +348,28 @@ class TestIds:
         stored = {line["transaction"]: line["id"] for line in await site.exported()}
         assert {id_: stored[id_] for id_ in told} == told
 
-    @pytest.mark.parametrize("again", [RECORDS["A"], RECORDS["A2"], RECORDS["X"]])
+    @pytest.mark.parametrize("new", [(), (RECORDS["B"],)], ids=["nothing new", "one new"])
+    @pytest.mark.parametrize(
+        "again", [RECORDS["A"], RECORDS["A2"], RECORDS["X"]], ids=["same", "conflict", "malformed"]
+    )
     async def test_the_last_id_is_that_of_a_transaction_also_after_records_that_became_none(
-        self, site: Site, again: bytes
+        self, site: Site, again: bytes, new: tuple[bytes, ...]
     ) -> None:
         await site.send(RECORDS["A"])
-        await site.send(again, again)
+        await site.send(*new, again, again)
         assert site.store.last_id == max(line["transaction"] for line in await site.exported())
 
-    async def test_a_transaction_after_a_snapshot_is_replayed_whatever_came_between(self, site: Site) -> None:
+    @pytest.mark.parametrize("new", [(), (RECORDS["B"],)], ids=["nothing new", "one new"])
+    async def test_a_transaction_after_a_snapshot_is_replayed_whatever_came_between(
+        self, site: Site, new: tuple[bytes, ...]
+    ) -> None:
         """A snapshot that covers `last_id` must not cover an id that is given away later."""
         await site.send(RECORDS["A"])
-        await site.send(RECORDS["A"])
+        await site.send(*new, RECORDS["A"])
         covers_id = site.store.last_id
         await site.store.save_snapshot(covers_id, [])
         await site.reopen()
-        await site.send(RECORDS["B"])
+        await site.send(RECORDS["UA"])
         await site.reopen()
         assert len(await site.replayed(covers_id)) == 1
 

@@ -56,3 +56,19 @@ async def test_one_in_suspense_does_not_keep_the_others_there(
     assert await site.send(cdr_json(**first), source=SOURCE) == (0, 0, 1)
     assert await site.send(stranger, source=SOURCE) == (0, 1, 0)
     assert sorted(line["id"] for line in await site.exported()) == sorted(fields["id"] for fields in others)
+
+
+@pytest.mark.parametrize("reopened", [False, True], ids=["running", "reopened"])
+async def test_a_third_of_the_same_number_is_new_beside_one_stored_and_one_in_suspense(
+    site: Site, reopened: bool
+) -> None:
+    stored, suspended = (cdr_json(**fields) for fields in (ALL[0], ALL[1] | {"calling": "+19995550100"}))
+    third = {"id": "1643", "start": "2026-11-20T09:07:31.770314-05:00"}
+    source = site.numbers_of[SOURCE]
+    assert key_of(source, third["id"], micros(third["start"])) == key_of(source, ALL[0]["id"], micros(START))
+    assert await site.send(stored, suspended, source=SOURCE) == (1, 0, 1)
+    if reopened:
+        await site.reopen()
+    assert await site.send(cdr_json(**third), source=SOURCE) == (1, 0, 0)
+    assert await site.send(cdr_json(**third, duration=62), source=SOURCE) == (0, 0, 1)
+    assert await site.send(stored, suspended, cdr_json(**third), source=SOURCE) == (0, 3, 0)

@@ -203,6 +203,7 @@ def running(config: Path, *, held_at_opening: bool = False, may_fail: bool = Fal
     if held_at_opening:
         daemon.opening.shut()
     interval = sys.getswitchinterval()
+    before = set(threading.enumerate())
     with pytest.MonkeyPatch.context() as patch:
         really_open = composition.open_store
 
@@ -242,9 +243,8 @@ def running(config: Path, *, held_at_opening: bool = False, may_fail: bool = Fal
         finally:
             daemon.stop()
             daemon.committing.open()
-            for thread in threading.enumerate():  # of a store that was left hanging
-                if "_connection_worker_thread" in thread.name:
-                    thread.join(WITHIN_S)
+            for thread in set(threading.enumerate()) - before:  # of a store that was left hanging
+                thread.join(WITHIN_S)
             sys.setswitchinterval(interval)
             gc.unfreeze()
     if daemon.failure and not may_fail:
