@@ -66,6 +66,9 @@ class PopStream:
                 message = reading.result()
                 if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                     return
+                if len(message.data) > self._max_message_bytes:  # packed, a byte more would pass aiohttp's limit
+                    await socket.close(code=WSCloseCode.MESSAGE_TOO_BIG, message=b"the message is too long")
+                    return
                 await self._waiting.put(await self._sender.send_patiently(message.data.split(b"\n")))
         except Stopping:
             self._stopping.set()
