@@ -31,7 +31,7 @@ log: Final = logging.getLogger(__name__)
 
 DRAIN_S: Final = 10.0
 """What was taken is committed within this after SIGTERM."""
-SWITCH_INTERVAL_S: Final = 0.0001
+SWITCH_INTERVAL_S: Final = 0.001
 """How long the event loop may keep the interpreter lock from the store's thread, which needs it at each statement."""
 
 GC_THRESHOLD: Final = (50_000, 50, 1_000)

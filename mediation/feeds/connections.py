@@ -41,14 +41,18 @@ class _Connection(RequestHandler):
         waiting = self._waiter is not None and not self._waiter.done()
         return bool(self._messages) or (self._request_count > 0 and not waiting)
 
-    def _end_bodies(self) -> None:
+    def _end_bodies(self, patience: int = 10) -> None:
         """No more will come of the bodies that are not whole."""
         bodies = [body for _, body in self._messages]
         if self._current_request is not None:
             bodies.append(self._current_request.content)
         elif not bodies and self._is_busy() and not self._force_close:
-            # The request is on its way to its handler, where it can be got at.
-            self._loop.call_soon(self._end_bodies)
+            # The request is on its way to its handler, where it can be got at, a turn or two of the loop from here; or
+            # it was refused and answered, and only the rest of its body is still waited for: that will not come.
+            if patience:
+                self._loop.call_soon(self._end_bodies, patience - 1)
+            else:
+                self.force_close()
             return
         for body in bodies:
             if not body.is_eof():

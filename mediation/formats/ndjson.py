@@ -213,11 +213,11 @@ def _duration_us(value: object) -> int:
     if value is None:
         raise _Refused("malformed", "duration is missing")
     if type(value) is int or isinstance(value, Decimal):
+        if 0 <= value <= MAX_DURATION_S:
+            return int(_EXACT.multiply(value, MICROS)) if isinstance(value, Decimal) else value * MICROS
         if value < 0:
             raise _Refused("malformed", f"duration {value} is negative")
-        if value > MAX_DURATION_S:
-            raise _Refused("malformed", f"duration is over {MAX_DURATION_S} seconds")
-        return int(_EXACT.multiply(Decimal(value), MICROS))
+        raise _Refused("malformed", f"duration is over {MAX_DURATION_S} seconds")
     raise _Refused("malformed", f"duration is a {_kind(value)}, not a number of seconds")
 
 

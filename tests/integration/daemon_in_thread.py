@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +202,7 @@ def running(config: Path, *, held_at_opening: bool = False, may_fail: bool = Fal
     if held_at_opening:
         daemon.opening.shut()
     interval = sys.getswitchinterval()
-    before = set(threading.enumerate())
+    store_threads: list[threading.Thread] = []
     with pytest.MonkeyPatch.context() as patch:
         really_open = composition.open_store
 
@@ -233,8 +232,13 @@ def running(config: Path, *, held_at_opening: bool = False, may_fail: bool = Fal
             return store
 
         patch.setattr(composition, "open_store", open_store)
-        # A daemon that does not end fails its test; it must not keep the other tests' process from ending.
-        patch.setattr("aiosqlite.core.Thread", partial(threading.Thread, daemon=True))
+
+        def store_thread(**options: Any) -> threading.Thread:
+            """A daemon that does not end fails its test; it must not keep the other tests' process from ending."""
+            store_threads.append(threading.Thread(daemon=True, **options))
+            return store_threads[-1]
+
+        patch.setattr("aiosqlite.core.Thread", store_thread)
         daemon.start()
         try:
             if not held_at_opening:
@@ -243,7 +247,7 @@ def running(config: Path, *, held_at_opening: bool = False, may_fail: bool = Fal
         finally:
             daemon.stop()
             daemon.committing.open()
-            for thread in set(threading.enumerate()) - before:  # of a store that was left hanging
+            for thread in store_threads:  # one of a store that was left hanging
                 thread.join(WITHIN_S)
             sys.setswitchinterval(interval)
             gc.unfreeze()

@@ -3,6 +3,7 @@
 import gzip
 import random
 import socket
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -204,6 +205,19 @@ def test_a_whole_request_is_answered_though_its_sender_will_send_no_more(daemon:
             wire.shutdown(socket.SHUT_WR)
             answers = answers_until_close(wire)
         assert [answer.counts for answer in answers] == [(3, 0, 0)]
+
+
+@pytest.mark.parametrize("token", [TOKEN, "wrong"])
+def test_a_sender_that_is_refused_and_sends_no_more_costs_nothing(daemon: DaemonInThread, token: str) -> None:
+    """Its connection may linger, for the answer to get through; meanwhile the processor has nothing to do."""
+    with plug(daemon.feed) as wire:
+        wire.sendall(head(token, "Content-Encoding: br", f"Content-Length: {len(WHOLE)}") + WHOLE[:-2])
+        assert read_answer(wire).status == (415 if token == TOKEN else 401)
+        before_s = time.process_time()
+        wire.shutdown(socket.SHUT_WR)
+        assert answers_until_close(wire) == []
+        assert time.process_time() - before_s < 0.5
+    assert nothing_was_stored(daemon)
 
 
 @pytest.mark.parametrize("sent", CUT_SHORT)

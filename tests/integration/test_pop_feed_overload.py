@@ -182,6 +182,7 @@ def test_a_store_that_hangs_does_not_keep_the_daemon_from_ending(
 ) -> None:
     """It drains for so long and no longer; what was not stored is not acknowledged."""
     monkeypatch.setattr("mediation.daemon.DRAIN_S", 0.3)
+    monkeypatch.setattr("rating.store.sqlite.CLOSE_S", 0.3)
     daemon.committing.shut()
     with daemon.pop() as pop, suppress(OSError, HTTPException):
         begin(pop, ndjson(a_record("x")), "e/1")
