@@ -72,15 +72,14 @@ class PopFeed:
         if self._owner.is_full:
             return overloaded(Overloaded.retry_after_s)
         body = await self._body(request)
-        position = None
-        if announced:
-            position = Position(*announced, hashlib.blake2b(body, digest_size=16).digest())
-        return await self._answer(request, sender, body.split(b"\n"), position)
+        return await self._answer(request, sender, body.split(b"\n"), _position(announced, body))
 
     async def _messages(self, request: web.Request) -> web.StreamResponse:
         sender = self._sender(request)
+        announced = _announced(request)
+        body = await self._body(request)
         try:
-            envelope = _decode_envelope(await self._body(request))
+            envelope = _decode_envelope(body)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             return problem(422, f'the message is not {{"kind": …}}: {error}')
         if envelope.kind in ("batch", "search"):
@@ -91,7 +90,7 @@ class PopFeed:
             return problem(422, 'a transaction has its CDRs in "records"')
         # A record may have been sent with line ends between its fields; as a line it has none.
         lines = [bytes(record).replace(b"\r", b" ").replace(b"\n", b" ") for record in envelope.records]
-        return await self._answer(request, sender, lines, None)
+        return await self._answer(request, sender, lines, _position(announced, body))
 
     async def _answer(
         self, request: web.Request, sender: Sender, lines: list[bytes], position: Position | None
@@ -158,6 +157,11 @@ def _announced(request: web.Request) -> tuple[str, int] | None:
     if not (slash and plain and 0 < len(epoch) <= MAX_EPOCH and epoch.isprintable()):
         raise Refusal(422, f"Tollkeeper-Batch: {text!r} is not EPOCH/SEQUENCE, such as 2026-11-20T09:00/17")
     return epoch, int(sequence)
+
+
+def _position(announced: tuple[str, int] | None, body: bytes) -> Position | None:
+    """Where a body stands in its source's stream, if that was announced."""
+    return None if announced is None else Position(*announced, hashlib.blake2b(body, digest_size=16).digest())
 
 
 def _told(outcome: Outcome) -> dict[str, Any]:

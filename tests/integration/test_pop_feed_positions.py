@@ -142,3 +142,14 @@ def test_positions_are_as_they_were_after_the_next_start(daemon: DaemonInThread)
         assert pop.get("/v1/positions").json == {"e": {"last": 4, "gaps": [[2, 3]]}}
         assert pop.send(body, "e/1").counts == (0, 3, 0)
         assert pop.send(b"", "e/1").status == 409
+
+
+def test_an_enveloped_batch_takes_its_position_too(daemon: DaemonInThread) -> None:
+    body = b'{"kind":"transaction","records":[' + ndjson(a_record("enveloped")).strip() + b"]}"
+    with daemon.pop() as pop:
+        for counts in ((1, 0, 0), (0, 1, 0)):
+            answer = pop.request("POST", "/v1/messages", body, {"Tollkeeper-Batch": "e/3"})
+            assert answer.counts == counts
+        other = body.replace(b"enveloped", b"another")
+        assert pop.request("POST", "/v1/messages", other, {"Tollkeeper-Batch": "e/3"}).status == 409
+        assert pop.get("/v1/positions").json == {"e": {"last": 3, "gaps": []}}
