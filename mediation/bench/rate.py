@@ -5,7 +5,7 @@ import time
 from random import Random
 from typing import Any, Final
 
-from mediation.bench.site import deck
+from mediation.bench.site import TARIFF, deck
 from rating.cdr import CDR, MICROS
 from rating.rater import Rater
 from rating.tariff import TariffText, parse_tariff
@@ -14,28 +14,12 @@ _PREFIXES: Final = 20_000
 _CALLS: Final = 200_000
 _ROUNDS: Final = 5
 
-_TOML: Final = """
-name = "bench"
-currency = "USD"
-timezone = "America/New_York"
-decimals = 4
-deck = "bench.csv"
-[[period]]
-name = "off-peak"
-[[period]]
-name = "peak"
-days = "mon-fri"
-from = "08:00"
-to = "19:00"
-priority = 10
-"""
-
 
 def run_rate(deck_rows: int | None = None) -> dict[str, Any]:
     """The contract's figures: calls rated per second (median of several rounds), and a deck's load."""
     text, prefixes = deck(deck_rows // 2 if deck_rows else _PREFIXES)
     began = time.perf_counter()
-    rater = Rater(parse_tariff(TariffText(_TOML, text, "bench.toml", "bench.csv")))
+    rater = Rater(parse_tariff(TariffText(TARIFF, text, "bench.toml", "bench.csv")))
     load_s = time.perf_counter() - began
     calls = _calls(prefixes)
     rates = []

@@ -33,7 +33,7 @@ listen = "127.0.0.1:0"
 token = "{TOKEN}"
 """
 
-_TARIFF: Final = """
+TARIFF: Final = """
 name = "bench"
 currency = "USD"
 timezone = "America/New_York"
@@ -86,7 +86,7 @@ class Site:
     def provision(self, prefixes: int) -> None:
         """Write the files and import them."""
         self.config.write_text(_CONFIG)
-        (self.directory / "tariff.toml").write_text(_TARIFF)
+        (self.directory / "tariff.toml").write_text(TARIFF)
         text, chosen = deck(prefixes)
         (self.directory / "bench.csv").write_text(text)
         self.prefixes.write_text("\n".join(chosen) + "\n")
