@@ -1,0 +1,42 @@
+"""Formats: what a feed carries, made into CDRs or into the reason why not."""
+
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from mediation.formats.asterisk_csv import AsteriskCsv
+from mediation.formats.kamailio_json import parse_kamailio
+from mediation.formats.ndjson import parse_line
+from mediation.formats.unreadable import Unreadable
+from rating.cdr import CDR
+
+__all__ = ["Parse", "Unreadable", "is_whole_in", "parser_of"]
+
+Parse = Callable[[bytes, str], CDR | Unreadable]
+"""A format: a line of a source made into a CDR, or into the reason why not; it never raises for what a line holds."""
+
+
+def parser_of(format_name: str, timezone: ZoneInfo | None) -> Parse:
+    """The format that a configuration names. `timezone` is that of local times, for the formats that have them."""
+    match format_name:
+        case "ndjson":
+            return parse_line
+        case "asterisk-csv":
+            return AsteriskCsv(timezone).parse
+        case "kamailio-json":
+            return parse_kamailio
+    raise AssertionError(f"the configuration let an unknown format through: {format_name}")
+
+
+def is_whole_in(format_name: str) -> Callable[[bytes], bool]:
+    """Whether a last line without its end is a whole record all the same: JSON shows where it ends, CSV does not."""
+    return _is_json if format_name != "asterisk-csv" else lambda _: False
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return False
+    return True

@@ -1,15 +1,20 @@
-"""The numbered steps by which a store's schema grew, and the runner that applies those it lacks."""
+"""The numbered steps by which a store's schema grew, and the runner that applies those it lacks.
+
+Each package that keeps tables has steps of its own, numbered from 1, in a sub-package `migrations`.
+"""
 
 import re
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import groupby
 from typing import Final
 
 from rating.store.errors import SchemaTooNew, SchemaTooOld
 
 _FILE_NAME: Final = re.compile(r"(\d{4})_(\w+)\.sql")
+_OWN: Final = "rating"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,63 +24,100 @@ class Migration:
     number: int
     name: str
     sql: str
+    package: str = _OWN
+    """The top-level package whose tables it makes."""
 
 
 def own_migrations() -> tuple[Migration, ...]:
     """The steps of the transaction store, in order."""
+    return steps_of(_OWN, __package__)
+
+
+def steps_of(package: str, module: str) -> tuple[Migration, ...]:
+    """The steps whose files (`0001_name.sql`) lie in a module's directory, in order."""
     steps = []
-    for entry in files(__package__).iterdir():
+    for entry in files(module).iterdir():
         match = _FILE_NAME.fullmatch(entry.name)
         if match:
-            steps.append(Migration(int(match[1]), match[2], entry.read_text(encoding="utf-8")))
+            steps.append(Migration(int(match[1]), match[2], entry.read_text(encoding="utf-8"), package))
     return tuple(sorted(steps, key=lambda step: step.number))
 
 
-def schema_number(cx: sqlite3.Connection) -> int:
-    """The number of the last step applied; 0 for an empty store."""
-    exists = cx.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'").fetchone()
-    if not exists:
-        return 0
-    (number,) = cx.execute("SELECT coalesce(max(number), 0) FROM schema_migrations").fetchone()
-    return int(number)
+def schema_numbers(cx: sqlite3.Connection) -> dict[str, int]:
+    """The number of the last step applied of each package; {} for an empty store."""
+    columns = [column[1] for column in cx.execute("PRAGMA table_info(schema_migrations)")]
+    if not columns:
+        return {}
+    if "package" not in columns:  # as the first version wrote it
+        (number,) = cx.execute("SELECT coalesce(max(number), 0) FROM schema_migrations").fetchone()
+        return {_OWN: int(number)}
+    return dict(cx.execute("SELECT package, max(number) FROM schema_migrations GROUP BY package"))
 
 
 def require_current(cx: sqlite3.Connection, steps: Iterable[Migration]) -> None:
     """Raise SchemaTooOld or SchemaTooNew unless the store is exactly at the last of `steps`."""
-    stands, wanted = schema_number(cx), max(step.number for step in steps)
-    if stands > wanted:
-        raise SchemaTooNew(f"the store's schema is number {stands}, this program knows {wanted}: use the newer program")
-    if stands < wanted:
-        raise SchemaTooOld(
-            f"the store's schema is number {stands}, this program needs {wanted}: run tollkeeper migrate"
-        )
+    stands = schema_numbers(cx)
+    wanted = {step.package: step.number for step in sorted(steps, key=lambda step: step.number)}
+    for package in sorted(stands.keys() | wanted.keys()):
+        is_, should = stands.get(package, 0), wanted.get(package, 0)
+        if is_ > should:
+            raise SchemaTooNew(
+                f"the store's schema of {package} is number {is_}, this program knows {should}: use the newer program"
+            )
+        if is_ < should:
+            raise SchemaTooOld(
+                f"the store's schema of {package} is number {is_}, this program needs {should}: run tollkeeper migrate"
+            )
 
 
 def migrate(cx: sqlite3.Connection, steps: Iterable[Migration], applied_at: int) -> tuple[Migration, ...]:
     """Apply the missing steps, all in one transaction; returns them. Raises SchemaTooNew."""
-    ordered = sorted(steps, key=lambda step: step.number)
-    assert [step.number for step in ordered] == list(range(1, len(ordered) + 1)), "migrations must be numbered 1..n"
-    stands = schema_number(cx)
-    if stands > len(ordered):
-        require_current(cx, ordered)
-    missing = tuple(ordered[stands:])
+    ordered = tuple(steps)
+    _check_numbers(ordered)
+    stands = schema_numbers(cx)
+    missing = tuple(step for step in ordered if step.number > stands.get(step.package, 0))
     if not missing:
+        require_current(cx, ordered)
         return ()
+    if any(number > max((s.number for s in ordered if s.package == of), default=0) for of, number in stands.items()):
+        require_current(cx, ordered)
     cx.execute("BEGIN IMMEDIATE")
     try:
-        cx.execute(
-            "CREATE TABLE IF NOT EXISTS schema_migrations"
-            " (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)"
-        )
+        _prepare_table(cx)
         for step in missing:
             for statement in _statements(step.sql):
                 cx.execute(statement)
-            cx.execute("INSERT INTO schema_migrations VALUES (?, ?, ?)", (step.number, step.name, applied_at))
+            cx.execute(
+                "INSERT INTO schema_migrations (package, number, name, applied_at) VALUES (?, ?, ?, ?)",
+                (step.package, step.number, step.name, applied_at),
+            )
     except BaseException:
         cx.execute("ROLLBACK")
         raise
     cx.execute("COMMIT")
     return missing
+
+
+def _check_numbers(steps: tuple[Migration, ...]) -> None:
+    for package, own in groupby(sorted(steps, key=lambda s: (s.package, s.number)), key=lambda s: s.package):
+        numbers = [step.number for step in own]
+        assert numbers == list(range(1, len(numbers) + 1)), f"the migrations of {package} must be numbered 1..n"
+
+
+def _prepare_table(cx: sqlite3.Connection) -> None:
+    """Make the table of the steps that were applied; the first version's had no packages."""
+    table = (
+        "CREATE TABLE IF NOT EXISTS schema_migrations (package TEXT NOT NULL, number INTEGER NOT NULL,"
+        " name TEXT NOT NULL, applied_at BIGINT NOT NULL, PRIMARY KEY (package, number)) WITHOUT ROWID"
+    )
+    columns = [column[1] for column in cx.execute("PRAGMA table_info(schema_migrations)")]
+    if columns and "package" not in columns:
+        cx.execute("ALTER TABLE schema_migrations RENAME TO schema_migrations_1")
+        cx.execute(table)
+        cx.execute("INSERT INTO schema_migrations SELECT ?, number, name, applied_at FROM schema_migrations_1", (_OWN,))
+        cx.execute("DROP TABLE schema_migrations_1")
+    else:
+        cx.execute(table)
 
 
 def _statements(sql: str) -> Iterable[str]:
