@@ -12,7 +12,8 @@ PRODUCT := $(VENV)/.product
 TOOLS   := $(VENV)/.tools
 
 # Real peers as command=package; `make test-peers` installs the packages of the commands that are missing.
-PEERS := curl=curl sqlite3=sqlite3
+PEERS := curl=curl sqlite3=sqlite3 kamailio=kamailio,kamailio-extra-modules,kamailio-utils-modules sipp=sip-tester \
+         chromium=chromium,fonts-dejavu-core systemd-analyze=systemd
 
 # What `make bench` runs, and what `make run` adds to the command line.
 BENCHES ?= ingest rate
@@ -40,7 +41,7 @@ check: $(TOOLS) ## lint, formatting, types, import directions, and the rules of 
 test-peers: $(TOOLS) ## as root: install the real peers with apt and test against them; a missing one is a failure
 	@missing=; \
 	for peer in $(PEERS); do \
-	  command -v "$${peer%%=*}" >/dev/null || missing="$$missing $${peer#*=}"; \
+	  command -v "$${peer%%=*}" >/dev/null || missing="$$missing $$(echo "$${peer#*=}" | tr , ' ')"; \
 	done; \
 	if [ -n "$$missing" ]; then \
 	  echo "installing the peers:$$missing"; \

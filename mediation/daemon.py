@@ -1,4 +1,4 @@
-"""The daemon, put together: every part is made here and handed what it needs. Start-up, and the order of the end."""
+"""One run of the daemon: start-up, what it waits for, and the order of the end."""
 
 import asyncio
 import contextlib
@@ -7,25 +7,20 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 
-from mediation import writer_socket
-from mediation.config import Config, Listen, PopFeed
-from mediation.feeds import connections, pop
+from mediation import writer_socket, writer_suspense, writer_users
+from mediation.assembly import Parts, assemble, control_plane
+from mediation.config import Config, Listen
+from mediation.feeds import connections
 from mediation.ops import Ops
-from mediation.pipeline.front import OLDEST_AT, Front
-from mediation.pipeline.metrics import PipelineMetrics
-from mediation.pipeline.owner import StoreOwner
-from mediation.provisions import DirectoryBuilder, Provisions, load_counters
-from rating.cdr import MICROS
+from mediation.schema import all_migrations
 from rating.store.errors import StoreError
-from rating.store.migrations import own_migrations
-from rating.store.partitions import month_bounds
-from rating.store.sqlite import SqliteStore, open_store
+from rating.store.sqlite import open_store
+from web.application import ControlPlane
 
 log: Final = logging.getLogger(__name__)
 
@@ -38,14 +33,8 @@ GC_THRESHOLD: Final = (50_000, 50, 1_000)
 """Batches are no cycles and go by their reference counts; Python's own thresholds would look through hundreds of
 thousands of counters several times a second."""
 
-GAUGES: Final = {
-    "tollkeeper_queued_records": "Records waiting for their commit",
-    "tollkeeper_counters": "Counters in memory",
-    "tollkeeper_last_transaction": "The greatest transaction id",
-}
-
 Ready = Callable[[dict[str, tuple[str, int]]], None]
-"""Told once, when everything listens: the addresses by configuration table (`ops`, `feeds.pops`)."""
+"""Told once, when everything listens: the addresses by configuration table (`ops`, `web`, `feeds.pops`)."""
 
 
 class CannotListen(StoreError):
@@ -65,8 +54,8 @@ class Daemon:
         self._clock = clock
         self._registry = CollectorRegistry()
         self._ops = Ops(self._registry)
-        self._feeds: list[tuple[PopFeed, pop.PopFeed, connections.Runner]] = []
         self._taking_work = False
+        self._pages: ControlPlane | None = None
         self.addresses: dict[str, tuple[str, int]] = {}
 
     async def run(self, stop: asyncio.Event, ready: Ready = lambda _: None) -> None:
@@ -77,80 +66,48 @@ class Daemon:
         async with contextlib.AsyncExitStack() as stack:
             if self._config.ops:
                 await self._listen("ops", self._config.ops.listen, await self._runner(stack, self._ops.application))
-            store = await open_store(self._config.store.path, own_migrations(), self._clock())
+            store = await open_store(self._config.store.path, all_migrations(), self._clock())
             stack.push_async_callback(store.close)
-            owner, provisions = await self._pipeline(store)
-            commands = await self._runner(stack, writer_socket.application(provisions, self._ops.counters))
-            await writer_socket.listen(commands, self._config.store.path)
-            path = writer_socket.socket_path(self._config.store.path)
-            stack.callback(path.unlink, missing_ok=True)
-            writing = asyncio.create_task(owner.run(), name="store owner")
+            parts = await assemble(self._config, store, self._clock, self._registry)
+            stack.callback(parts.users.close)
+            await self._take_commands(stack, parts)
+            writing = asyncio.create_task(parts.owner.run(), name="store owner")
             try:
-                for section, _, runner in self._feeds:
-                    await runner.setup()
-                    stack.push_async_callback(runner.cleanup)
-                    await self._listen(f"feeds.{section.name}", section.listen, runner)
+                running = await parts.feeds.start(stack, self._listen)
+                await self._show_pages(stack, parts)
                 self._taking_work = True
-                self._ops.attach(owner, lambda: self._taking_work and not writing.done())
+                self._ops.attach(parts.owner, lambda: self._taking_work and not writing.done())
                 gc.collect()
                 gc.freeze()  # the directory lives as long as the daemon: nothing to look for in it
                 gc.set_threshold(*GC_THRESHOLD)
                 ready(self.addresses)
                 log.info("ready", extra={"listening": {name: f"{h}:{p}" for name, (h, p) in self.addresses.items()}})
-                await _first_of(writing, stop)
+                await _first_of({writing, *running}, stop)
             finally:
-                await self._drain(owner, writing)
+                await self._drain(parts, writing)
 
-    async def _pipeline(self, store: SqliteStore) -> tuple[StoreOwner, Provisions]:
-        """The parts on both sides of the seam, and the feeds in front of them."""
-        config = self._config
-        names = [source.name for feed in config.pop_feeds for source in feed.sources]
-        sources = await store.register_sources(names)
-        builder = DirectoryBuilder(config.rating.default_tariff)
-        directory = builder.build(await store.provisioned())
-        counters = await load_counters(store, directory.accounts)
-        owner = StoreOwner(
-            store,
-            counters,
-            PipelineMetrics(self._registry, sources),
-            max_queued=max((feed.max_queue_records for feed in config.pop_feeds), default=50_000),
-            max_commit=config.store.commit_records,
-        )
-        values: tuple[Callable[[], float], ...] = (lambda: owner.queued, lambda: len(counters), lambda: store.last_id)
-        for (name, help_text), value in zip(GAUGES.items(), values, strict=True):
-            Gauge(name, help_text, registry=self._registry).set_function(value)
-        front = Front(directory, _oldest_at(config.store.retention_months, self._clock()))
-        for section in config.pop_feeds:
-            feed = pop.PopFeed(
-                {source.token: (source.name, sources[source.name]) for source in section.sources},
-                front,
-                owner,
-                store,
-                self._clock,
-                max_body_bytes=section.max_body_bytes,
-                read_timeout_s=section.read_timeout_s,
-            )
-            self._feeds.append((section, feed, connections.Runner(feed.application)))
-        log.info(
-            "store open",
-            extra={
-                "path": str(config.store.path),
-                "accounts": len(directory.accounts),
-                "lines": directory.lines,
-                "tariffs": len(directory.tariffs),
-                "last_transaction": store.last_id,
-            },
-        )
-        return owner, Provisions(store, builder, front, owner, self._clock)
+    async def _take_commands(self, stack: contextlib.AsyncExitStack, parts: Parts) -> None:
+        """Listen to the commands that hand over what they have to write."""
+        commands = writer_socket.application(parts.provisions, self._ops.counters)
+        writer_users.add_routes(commands, parts.users)
+        writer_suspense.add_routes(commands, parts.recycler)
+        await writer_socket.listen(await self._runner(stack, commands), self._config.store.path)
+        path = writer_socket.socket_path(self._config.store.path)
+        stack.callback(path.unlink, missing_ok=True)
 
-    async def _drain(self, owner: StoreOwner, writing: "asyncio.Task[None]") -> None:
+    async def _show_pages(self, stack: contextlib.AsyncExitStack, parts: Parts) -> None:
+        if self._config.web is None:
+            return
+        self._pages = await control_plane(self._config, parts, self._clock, stack)
+        await self._listen("web", self._config.web.listen, await self._runner(stack, self._pages.application))
+
+    async def _drain(self, parts: Parts, writing: "asyncio.Task[None]") -> None:
         """Feeds stop, the pipeline empties, the counters are saved. A store that failed is left as it is."""
         self._taking_work = False
-        for _, feed, runner in self._feeds:
-            for site in list(runner.sites):
-                await site.stop()
-            await feed.close_streams()
-        owner.stop()
+        await parts.feeds.stop()
+        if self._pages:
+            self._pages.close_streams()
+        parts.owner.stop()
         try:
             async with asyncio.timeout(DRAIN_S):
                 await asyncio.shield(writing)
@@ -160,7 +117,9 @@ class Daemon:
             with contextlib.suppress(asyncio.CancelledError):
                 await writing
             return
-        await owner.save_snapshot()
+        finally:
+            await parts.feeds.ended()
+        await parts.owner.save_snapshot()
 
     @staticmethod
     async def _runner(stack: contextlib.AsyncExitStack, app: web.Application) -> connections.Runner:
@@ -169,29 +128,24 @@ class Daemon:
         stack.push_async_callback(runner.cleanup)
         return runner
 
-    async def _listen(self, table: str, listen: Listen, runner: connections.Runner) -> None:
+    async def _listen(self, table: str, listen: Listen, runner: connections.Runner) -> tuple[str, int]:
         tls = listen.tls.server_context() if listen.tls else None
         try:
             self.addresses[table] = await connections.listen(runner, listen.host, listen.port, tls)
+            return self.addresses[table]
         except OSError as error:
             raise CannotListen(
                 f"[{table}] listen = {listen}: {error.strerror or error}: end what uses the address, or choose another"
             ) from error
 
 
-async def _first_of(writing: "asyncio.Task[None]", stop: asyncio.Event) -> None:
-    """Wait for `stop`, or for the store's owner to fail."""
+async def _first_of(running: "set[asyncio.Task[None]]", stop: asyncio.Event) -> None:
+    """Wait for `stop`, or for a task that should run on to fail; what it raised is raised."""
     stopped = asyncio.create_task(stop.wait(), name="stop")
     try:
-        await asyncio.wait({writing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        for task in running:
+            if task.done() and (error := task.exception()):
+                raise error
     finally:
         stopped.cancel()
-
-
-def _oldest_at(retention_months: int, now: int) -> int:
-    """The first instant that the retention keeps."""
-    if not retention_months:
-        return OLDEST_AT
-    today = datetime.fromtimestamp(now // MICROS, UTC)
-    index = today.year * 12 + today.month - 1 - retention_months
-    return max(OLDEST_AT, month_bounds(index // 12 * 100 + index % 12 + 1)[0])

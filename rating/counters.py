@@ -37,6 +37,7 @@ class Usage(NamedTuple):
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(list[tuple[str, str, int, int | str, int | str, int, int]])
 _MOST: Final = (1 << 63) - 1
+_NOTHING: Final = [0, 0, 0, 0]
 
 
 class _Fresh(msgspec.Struct, gc=False):
@@ -134,6 +135,48 @@ class Counters:
             self._cycles.setdefault((account, cycle_start), [0, 0, 0, 0]),
         )
         return fresh
+
+    def usage(self, account: str, at: int) -> tuple[Usage, Usage]:
+        """The calendar month and the bill cycle of an account that hold an instant. It changes nothing, so that
+        another thread than the one that counts may ask; what is being counted meanwhile may show in one only."""
+        clock = _clock(self._accounts[account])
+        calendar = AccountCalendar(*clock)
+        month_start, cycle_start = calendar.month(at)[0], calendar.cycle(at)[0]
+        return (
+            self._usage(self._months, account, MONTH, month_start),
+            self._usage(self._cycles, account, BILL_CYCLE, cycle_start),
+        )
+
+    def unbilled(self, account: str, at: int, cycles: int = 24) -> int:
+        """Charges of an account, in micro-units, in the bill cycle that holds an instant and those before it: as long
+        as nothing was billed, all of them."""
+        calendar = AccountCalendar(*_clock(self._accounts[account]))
+        total = 0
+        for _ in range(cycles):
+            start = calendar.cycle(at)[0]
+            total += self._usage(self._cycles, account, BILL_CYCLE, start).charge_micros
+            at = start - 1
+        return total
+
+    def charged(self) -> dict[str, int]:
+        """Charges of every account with usage, over all bill cycles, in micro-units. Another thread may ask."""
+        totals: dict[str, int] = {}
+        for (account, _), counter in list(self._cycles.items()):
+            totals[account] = totals.get(account, 0) + counter[0]
+        for account, fresh in list(self._fresh.items()):
+            totals[account] = totals.get(account, 0) + fresh.charge_micros
+        return totals
+
+    def _usage(self, sums: dict[tuple[str, int], list[int]], account: str, period: str, start: int) -> Usage:
+        counter = sums.get((account, start), _NOTHING)
+        charge, duration, calls, transactions = counter
+        fresh = self._fresh.get(account)
+        if fresh is not None and (counter is fresh.month or counter is fresh.cycle):
+            charge += fresh.charge_micros
+            duration += fresh.duration_us
+            calls += fresh.calls
+            transactions += fresh.transactions
+        return Usage(account, period, start, charge, duration, calls, transactions)
 
     def _settle(self) -> None:
         for fresh in self._fresh.values():

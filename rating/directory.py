@@ -37,11 +37,13 @@ class TariffBook:
 
     def __init__(self, versions: Iterable[TariffVersion] = ()) -> None:
         self._versions: dict[str, list[TariffVersion]] = {}
+        self._by_number: dict[int, TariffVersion] = {}
         for version in sorted(versions, key=lambda version: version.id):
             self.add(version)
 
     def add(self, version: TariffVersion) -> None:
         """Add a version; of two with one validity date the later added one counts."""
+        self._by_number[version.id] = version
         kept = [v for v in self._versions.get(version.name, ()) if v.valid_from_at != version.valid_from_at]
         self._versions[version.name] = sorted([*kept, version], key=lambda v: v.valid_from_at)
 
@@ -54,6 +56,10 @@ class TariffBook:
             return versions[0] if versions[0].valid_from_at <= at else None
         index = bisect_right(versions, at, key=lambda version: version.valid_from_at)
         return versions[index - 1] if index else None
+
+    def numbered(self, number: int) -> TariffVersion | None:
+        """The version with this number, unless it was superseded before the daemon started."""
+        return self._by_number.get(number)
 
     def __len__(self) -> int:
         return sum(map(len, self._versions.values()))

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from mediation.cli import (
     account_for,
+    backup,
     bench,
     check_config,
     demo,
@@ -19,6 +20,9 @@ from mediation.cli import (
     recount,
     serve,
     simulate,
+    suspense,
+    token,
+    user,
 )
 from mediation.config import ConfigError
 from mediation.failure import Failure
@@ -26,7 +30,8 @@ from rating.store.errors import StoreError
 from rating.tariff import TariffError
 
 _COMMANDS = (
-    demo, serve, check_config, migrate, import_files, rate, explain, export, recount, account_for, bench, simulate,
+    demo, serve, check_config, migrate, import_files, rate, explain, export, recount, account_for, suspense, backup,
+    user, token, bench, simulate,
 )  # fmt: skip
 
 _EPILOG = """exit codes: 0 done, 1 failed while working, 2 wrong usage or configuration

@@ -8,6 +8,7 @@ from typing import Any
 
 from mediation.bench.ingest import IngestOptions, run_ingest
 from mediation.bench.rate import run_rate
+from mediation.bench.search import run_search
 from mediation.cli.options import add_command, add_json, print_json
 
 
@@ -43,12 +44,24 @@ def add_parser(commands: Any) -> None:
     )  # fmt: skip
     rate.add_argument("--deck", type=_count, metavar="ROWS", help="a deck of so many rows instead of 40000")
     add_json(rate)
+    search = kinds.add_parser(
+        "search", help="pages of customers and of staff",
+        description="Fill a store with a year of calls, a hundred an account, and search it by accounts, lines and"
+        " called numbers drawn by chance.",
+    )  # fmt: skip
+    search.add_argument(
+        "--rows", type=_count, default=1_000_000, metavar="N", help="transactions in the store (default 1000000)"
+    )
+    add_json(search)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     if args.bench == "rate":
         figures = run_rate(args.deck)
+    elif args.bench == "search":
+        with tempfile.TemporaryDirectory(prefix="tollkeeper-bench-") as directory:
+            figures = run_search(args.rows, Path(directory))
     else:
         options = IngestOptions(args.records, args.batch, args.in_flight, args.accounts, args.prefixes)
         with tempfile.TemporaryDirectory(prefix="tollkeeper-bench-", dir=args.directory) as directory:

@@ -5,11 +5,10 @@ from typing import Any
 
 from mediation.cli.options import add_command, add_config, add_json, configuration, print_json, reading
 from mediation.failure import Failure
-from rating.explanation import as_json
+from rating.explaining import NoLongerRated, explain, tariff_of
 from rating.rater import Rater
-from rating.store.batch import COLUMN
 from rating.store.provisioning import get_tariff
-from rating.store.reading import cdr_of, exporter
+from rating.store.reading import exporter
 from rating.store.transactions import find_by_id
 from rating.tariff import parse_tariff
 
@@ -35,25 +34,21 @@ def run(args: argparse.Namespace) -> int:
         row = find_by_id(cx, args.transaction) if args.transaction < 1 << 63 else None
         if row is None:
             raise Failure(f"there is no transaction {args.transaction}: export transactions lists them")
-        transaction = exporter(cx)(tuple(row))
-        number = row[COLUMN["tariff"]]
-        explained: dict[str, Any] = {}
-        if number is not None:
-            cdr = cdr_of(row, transaction["source"])
-            explanation = Rater(parse_tariff(get_tariff(cx, number))).explain(
-                cdr, transaction["provider"], transaction["service"]
-            )
-            if isinstance(explanation, str):
-                raise Failure(f"the tariff's version {number} no longer rates this call ({explanation})")
-            explained = as_json(cdr.id, explanation)
-    agrees = not explained or explained["charge"] == transaction["charge"]
+        number = tariff_of(row)
+        rater = None if number is None else Rater(parse_tariff(get_tariff(cx, number)))
+        try:
+            explained = explain(row, exporter(cx)(tuple(row)), rater)
+        except NoLongerRated as fault:
+            raise Failure(str(fault)) from None
     if args.json:
-        print_json({"transaction": transaction, "explanation": explained or None, "agrees": agrees})
+        print_json(explained)
     else:
-        _print(transaction, explained)
-    if not agrees:
+        _print(explained.transaction, explained.explanation)
+    if not explained.agrees:
+        assert explained.explanation is not None
         raise Failure(
-            f"rated again it costs {explained['charge']}, not {transaction['charge']}: report this as a fault"
+            f"rated again it costs {explained.explanation['charge']}, not {explained.transaction['charge']}: report"
+            " this as a fault"
         )
     return 0
 
@@ -64,7 +59,7 @@ def _number(text: str) -> int:
     return int(text[:30])
 
 
-def _print(transaction: dict[str, Any], explained: dict[str, Any]) -> None:
+def _print(transaction: dict[str, Any], explained: dict[str, Any] | None) -> None:
     print(f"transaction {transaction['transaction']}: {transaction['calling']} to {transaction['called']}"
           f" ({transaction['place_called'] or transaction['destination'] or 'no destination'}),"
           f" answered {transaction['answer']}, {transaction['duration']} s")  # fmt: skip

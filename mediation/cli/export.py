@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from mediation.cli.options import add_command, add_config, configuration, instant, reading
+from mediation.cli.options import add_command, add_config, add_json_anyway, configuration, instant, reading
 from rating.store.reading import export
 
 
@@ -23,6 +23,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--from", dest="from_at", type=instant, metavar="T", help="only calls answered at T or later")
     parser.add_argument("--to", dest="to_at", type=instant, metavar="T", help="only calls answered before T")
     add_config(parser)
+    add_json_anyway(parser)
 
 
 def run(args: argparse.Namespace) -> int:

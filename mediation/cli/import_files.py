@@ -13,9 +13,9 @@ from mediation.config import Config
 from mediation.daemon import wall_clock
 from mediation.failure import Failure
 from mediation.provisions import import_accounts_alone
+from mediation.schema import all_migrations
 from mediation.writer_socket import ask_daemon, decode_json
 from rating.provisioning import ProvisioningError
-from rating.store.migrations import own_migrations
 from rating.store.sqlite import open_store
 from rating.tariff import TariffText, parse_tariff, read_tariff_text
 
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         for error in errors[:_SHOWN]:
             print(f"{args.file}: {error}", file=sys.stderr)
         more = f" ({len(errors) - _SHOWN} more)" if len(errors) > _SHOWN else ""
-        raise Failure(f"nothing was imported: {len(errors)} rows are wrong{more}")
+        raise Failure(f"nothing was imported: {len(errors)} error{'s' if len(errors) > 1 else ''}{more}")
     if not args.json:
         print(f"version {imported} of the tariff" if args.kind == "tariff" else f"{imported} {args.kind} imported")
     return 0
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 async def _import_alone(config: Config, kind: str, body: bytes) -> tuple[list[str], int]:
     """The daemon does not run: take the store, and do what it would do. Errors by row, and how many were imported."""
     now = wall_clock()
-    store = await open_store(config.store.path, own_migrations(), now)
+    store = await open_store(config.store.path, all_migrations(), now)
     try:
         if kind == "tariff":
             text = msgspec.json.decode(body, type=TariffText)

@@ -5,7 +5,7 @@ from typing import Any
 
 from mediation.cli.options import add_command, add_config, add_json, configuration, print_json
 from mediation.daemon import wall_clock
-from rating.store.migrations import own_migrations
+from mediation.schema import all_migrations
 from rating.store.sqlite import migrate_store
 
 
@@ -23,14 +23,14 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     config = configuration(args)
-    steps = own_migrations()
+    steps = all_migrations()
     applied = migrate_store(config.store.path, steps, wall_clock())
+    names = [f"{step.package} {step.number} {step.name}" for step in applied]
     if args.json:
-        print_json(
-            {"store": str(config.store.path), "applied": [s.number for s in applied], "schema": steps[-1].number}
-        )
+        schema = {step.package: step.number for step in steps}
+        print_json({"store": str(config.store.path), "applied": names, "schema": schema})
     elif applied:
-        print(f"{config.store.path}: applied {', '.join(f'{step.number} {step.name}' for step in applied)}")
+        print(f"{config.store.path}: applied {', '.join(names)}")
     else:
         print(f"{config.store.path}: up to date")
     return 0

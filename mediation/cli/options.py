@@ -13,8 +13,8 @@ import msgspec
 
 from mediation.config import Config, read_config
 from mediation.failure import Failure
+from mediation.schema import all_migrations
 from rating.cdr import MICROS
-from rating.store.migrations import own_migrations
 from rating.store.sqlite import check_schema, connect_reader, explained
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -41,6 +41,11 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="answer with one JSON object, the last line of stdout")
 
 
+def add_json_anyway(parser: argparse.ArgumentParser) -> None:
+    """`--json`, for a command that answers with NDJSON without it too."""
+    parser.add_argument("--json", action="store_true", help="changes nothing: the answer is NDJSON anyway")
+
+
 def print_json(answer: object) -> None:
     """One line of JSON."""
     print(msgspec.json.Encoder(decimal_format="number").encode(answer).decode())
@@ -55,7 +60,7 @@ def configuration(args: argparse.Namespace) -> Config:
 def reading(config: Config) -> Iterator[sqlite3.Connection]:
     """The store, to be read only; the daemon may run. Raises StoreError."""
     with explained(config.store.path), closing(connect_reader(config.store.path)) as cx:
-        check_schema(cx, own_migrations())
+        check_schema(cx, all_migrations())
         yield cx
 
 
@@ -77,8 +82,10 @@ def instant(text: str) -> int:
 
 
 def day(text: str) -> date:
-    """A date; raises argparse's error."""
+    """A date as YYYY-MM-DD, and in no other form of ISO 8601; raises argparse's error."""
     try:
+        if not _DATE.fullmatch(text):
+            raise ValueError
         return date.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date: write YYYY-MM-DD") from None

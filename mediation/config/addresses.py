@@ -24,8 +24,8 @@ class UrlPath(Reader[str]):
 
     def read(self, table: Table, key: str) -> str:
         path = take_text(table.values[key])
-        if not path.startswith("/") or any(character in path for character in " ?#"):
-            raise Unfit(f"{quoted(path)} is no path", f"write {self.how(key)}: a slash first, no blank, ? or #")
+        if not path.startswith("/") or any(character in path for character in " ?#{}"):
+            raise Unfit(f"{quoted(path)} is no path", f"write {self.how(key)}: a slash first, no blank, ?, #, {{ or }}")
         return path
 
 

@@ -14,7 +14,7 @@ from mediation.config.values import Choice, Directory, Duration, Name, Whole, Zo
 FORMATS: Final = ("ndjson", "asterisk-csv", "kamailio-json")
 """Names of the formats that a feed can carry."""
 
-SERVED_FEEDS: Final = ("pop",)
+SERVED_FEEDS: Final = ("pop", "files", "http")
 """Types of feed that this version starts."""
 
 
@@ -38,9 +38,11 @@ class PopFeed:
     max_body_bytes: Annotated[int, Whole(1_000, 1_000_000_000)] = 16_000_000
     """Longest body or message, decoded; a longer one is answered 413, or closes the stream with 1009."""
     max_queue_records: Annotated[int, Whole(16_000, 10_000_000)] = 50_000
-    """Records that wait for the store at most; then 503. The least is 32 requests of 500 records."""
+    """Records of one source that wait for the store at most; then 503. The least is 32 requests of 500 records."""
     read_timeout_s: Annotated[int, Key("read_timeout"), Duration("1s", "1h")] = 30
     """A body must arrive within it."""
+    quiet_after_s: Annotated[int, Key("quiet_after"), Duration("1s", "31d", '"5m"')] = 300
+    """A source that has sent nothing for so long is shown as silent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,13 @@ class FilesFeed:
     format: Annotated[str, Choice(FORMATS)]
     timezone: Annotated[ZoneInfo | None, Zone()] = None
     """For formats that carry local time."""
+    settle_s: Annotated[int, Key("settle"), Duration("1s", "1h", '"2s"')] = 2
+    """A file is taken when it has not changed for so long, and nobody has it open for writing."""
+    torn_after_s: Annotated[int, Key("torn_after"), Duration("1s", "31d", '"10m"')] = 600
+    """A file that ends in the middle of a record, or of its gzip data, is waited for so long; then it is taken as it
+    is, or put into `failed` where it cannot be unpacked."""
+    quiet_after_s: Annotated[int, Key("quiet_after"), Duration("1s", "31d", '"1h"')] = 3600
+    """A source that has sent nothing for so long is shown as silent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +77,14 @@ class HttpFeed:
     format: Annotated[str, Choice(FORMATS)]
     timezone: Annotated[ZoneInfo | None, Zone()] = None
     """For formats that carry local time."""
+    token: Annotated[str | None, Secret()] = field(default=None, repr=False)
+    """Bearer token that a post must carry; None: whoever reaches the listener may post."""
+    max_body_bytes: Annotated[int, Whole(1_000, 1_000_000_000)] = 1_000_000
+    """Longest body, decoded; a longer one is answered 413."""
+    read_timeout_s: Annotated[int, Key("read_timeout"), Duration("1s", "1h")] = 30
+    """A body must arrive within it."""
+    quiet_after_s: Annotated[int, Key("quiet_after"), Duration("1s", "31d", '"1h"')] = 3600
+    """A source that has sent nothing for so long is shown as silent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import combinations
 
-from mediation.config.feeds import RadiusFeed
+from mediation.config.feeds import FilesFeed, RadiusFeed
 from mediation.config.listen import Listen
 from mediation.config.sections import Config
 from mediation.config.tables import ConfigError
@@ -12,7 +12,7 @@ from mediation.config.words import dotted
 
 def check(config: Config) -> None:
     """Refuses a configuration whose sections do not go together. Raises `ConfigError`."""
-    for key, wrong, remedy in (*_shared_addresses(config), *_shared_tokens(config)):
+    for key, wrong, remedy in (*_shared_addresses(config), *_shared_tokens(config), *_shared_directories(config)):
         raise ConfigError(config.file, key, wrong, remedy)
 
 
@@ -44,3 +44,12 @@ def _shared_tokens(config: Config) -> Iterator[tuple[str, str, str]]:
             if owner != source.name:
                 key = dotted(("feeds", feed.name, "sources", source.name, "token"))
                 yield key, f"is the token of source {owner} too", "give each source its own"
+
+
+def _shared_directories(config: Config) -> Iterator[tuple[str, str, str]]:
+    """A file belongs to one feed."""
+    feeds = [feed for feed in config.feeds if isinstance(feed, FilesFeed)]
+    for first, second in combinations(feeds, 2):
+        if first.directory == second.directory:
+            key = dotted(("feeds", second.name, "directory"))
+            yield key, f"is the directory of feed {first.name} too", "give each its own"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from mediation.config.addresses import Address, HostPort, Mailbox, Url
-from mediation.config.feeds import FEED_TYPES, SERVED_FEEDS, Feed, PopFeed
+from mediation.config.feeds import FEED_TYPES, SERVED_FEEDS, Feed, FilesFeed, HttpFeed, PopFeed
 from mediation.config.listen import Listen, ListenOn
 from mediation.config.secret import Secret
 from mediation.config.tables import Key, Named, NamedByType, Section, Unfit
@@ -23,7 +23,8 @@ class Store:
     path: Annotated[Path, Key("url"), StoreUrl()]
     """The SQLite file; `sqlite:////absolute` or `sqlite:///relative to the configuration`."""
     retention_months: Annotated[int, Whole(0, 1200)] = 0
-    """Months of transactions that are kept; 0 keeps all."""
+    """Months of transactions that are kept; 0 keeps all. Older starts are refused as too-old; nothing is deleted in
+    this version."""
     commit_records: Annotated[int, Whole(1, 100_000)] = 10_000
     """Records in one commit at most: more is faster, and makes the first of them wait longer."""
 
@@ -140,13 +141,23 @@ class Config:
 
     @property
     def pop_feeds(self) -> tuple[PopFeed, ...]:
-        """The feeds that this version starts."""
+        """The feeds of POPs."""
         return tuple(feed for feed in self.feeds if isinstance(feed, PopFeed))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of all sources of the feeds that this version starts; one may have several feeds."""
+        names: list[str] = []
+        for feed in self.feeds:
+            if isinstance(feed, PopFeed):
+                names += [source.name for source in feed.sources]
+            elif isinstance(feed, FilesFeed | HttpFeed):
+                names.append(feed.source)
+        return tuple(dict.fromkeys(names))
 
     def unserved(self) -> tuple[str, ...]:
         """Configured tables that this version checks but does not start, as TOML writes them."""
-        tables: list[tuple[str, ...]] = [("web",)] if self.web else []
-        tables += [("feeds", feed.name) for feed in self.feeds if feed.type not in SERVED_FEEDS]
+        tables: list[tuple[str, ...]] = [("feeds", feed.name) for feed in self.feeds if feed.type not in SERVED_FEEDS]
         tables += [("switches", switch.name) for switch in self.switches]
         tables += [(name,) for name in ("mail", "control") if getattr(self, name)]
         return tuple(dotted(table) for table in tables)

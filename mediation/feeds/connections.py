@@ -2,9 +2,10 @@
 
 import asyncio
 import ssl
-from typing import Final
+from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 
 from mediation.feeds.problems import problem
@@ -15,6 +16,9 @@ LINGER_S: Final = 2.0
 """How long the rest of a refused body is read and thrown away, so that its sender gets to see the answer."""
 MAX_CONNECTIONS: Final = 1000
 """Of one listener; a further one is closed at once."""
+
+_SENDERS_FAULTS: Final = (RequestPayloadError, HttpProcessingError)
+"""A body that was cut short, what is no HTTP: they are answered, and are nothing that a log should be filled with."""
 
 
 class _Connection(RequestHandler):
@@ -65,10 +69,34 @@ class _Connection(RequestHandler):
         """What is no request, and what went wrong here, is answered as a problem too."""
         answer = super().handle_error(request, status, exc, message)
         detail = "a fault of the daemon: its log says more" if status >= 500 else str(message or "this is not HTTP")
-        said = problem(status, " ".join(detail.split()))
+        said = _Unnamed.of(problem(status, " ".join(detail.split())))
         if not answer.keep_alive:
             said.force_close()
         return said
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Faults of the daemon are logged, those of the senders are not, nor that one went away who was answered."""
+        fault = kw.get("exc_info")
+        gone = isinstance(fault, ConnectionError) and self._current_request is None
+        if not gone and not isinstance(fault, _SENDERS_FAULTS):
+            super().log_exception(*args, **kw)
+
+
+class _Unnamed(web.Response):
+    """An answer that does not say which software runs here, for requests that never get to an application."""
+
+    @classmethod
+    def of(cls, answer: web.Response) -> "_Unnamed":
+        """The same answer."""
+        return cls(body=answer.body, status=answer.status, content_type=answer.content_type)
+
+    async def _prepare_headers(self) -> None:
+        await super()._prepare_headers()
+        self.headers.pop(hdrs.SERVER, None)
+
+
+async def _without_name(_: web.Request, answer: web.StreamResponse) -> None:
+    answer.headers.pop(hdrs.SERVER, None)
 
 
 class _Server(web.Server):
@@ -77,9 +105,11 @@ class _Server(web.Server):
 
 
 class Runner(web.AppRunner):
-    """Runs an application on such connections; compressed bodies reach it as they were sent."""
+    """Runs an application on such connections; compressed bodies reach it as they were sent, and no answer says which
+    software runs here."""
 
     def __init__(self, app: web.Application) -> None:
+        app.on_response_prepare.append(_without_name)
         super().__init__(
             app,
             access_log=None,

@@ -1,19 +1,21 @@
 """The POP feed: call records over HTTP and WebSocket, acknowledged after their commit (the contract's "POP feed")."""
 
 import hashlib
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Final
 
 import msgspec
 from aiohttp import web
 
+from mediation.feeds.bearer import digest_sent, token_digest, unknown_sender
 from mediation.feeds.bodies import BodyMemory, read_body
-from mediation.feeds.problems import Refusal, as_problems, json_response, overloaded, problem
+from mediation.feeds.outcomes import answer, told
+from mediation.feeds.problems import Refusal, as_problems, json_response, overloaded, problem, stopping
 from mediation.feeds.stream import PopStream
 from mediation.pipeline.front import Front
-from mediation.pipeline.owner import Overloaded, Stopping, StoreOwner, Unknown
+from mediation.pipeline.owner import Overloaded, StoreOwner
 from mediation.pipeline.sender import Clock, Sender
-from rating.store.batch import Outcome, Position
+from rating.store.batch import Position
 from rating.store.port import Store
 
 BODIES_IN_MEMORY: Final = 32
@@ -48,35 +50,57 @@ class PopFeed:
         read_timeout_s: float,
     ) -> None:
         """`tokens`: the source's name and number of each bearer token."""
-        self._senders = {_token_digest(token): Sender(*source, front, owner, clock) for token, source in tokens.items()}
+        self._make_sender: Callable[[str, int], Sender] = lambda name, number: Sender(name, number, front, owner, clock)
+        self._senders = {token_digest(token): self._make_sender(*source) for token, source in tokens.items()}
         self._owner = owner
         self._store = store
         self._max_body_bytes = max_body_bytes
         self._read_timeout_s = read_timeout_s
         self._memory = BodyMemory(BODIES_IN_MEMORY * max_body_bytes)
-        self._streams: set[PopStream] = set()
+        self._streams: dict[PopStream, Sender] = {}
+        self._connects: dict[str, int] = {}
         self.application = web.Application(middlewares=[as_problems])
         self.application.router.add_post("/v1/transactions", self._transactions)
         self.application.router.add_get("/v1/positions", self._positions)
         self.application.router.add_get("/v1/stream", self._stream)
         self.application.router.add_post("/v1/messages", self._messages)
 
+    def replace_tokens(self, tokens: Mapping[str, tuple[str, int]]) -> None:
+        """From the next request on these are the tokens, as in the constructor. What is under way is answered; a stream
+        whose token is gone gets its outstanding answers, and is closed."""
+        before, self._senders = self._senders, {}
+        for token, source in tokens.items():
+            digest = token_digest(token)
+            known = before.get(digest)
+            same = known is not None and (known.source, known.source_id) == source
+            self._senders[digest] = known if known is not None and same else self._make_sender(*source)
+        for stream, sender in self._streams.items():
+            if sender not in self._senders.values():
+                stream.stop()
+
     async def close_streams(self) -> None:
         """Read no further message; each stream gets its outstanding answers, then close 1001."""
         for stream in self._streams:
             stream.stop()
 
+    def streams_of(self, source: str) -> tuple[int, int]:
+        """Streams of a source that are open, and how many were opened since the start."""
+        return sum(stream.source == source for stream in self._streams), self._connects.get(source, 0)
+
     async def _transactions(self, request: web.Request) -> web.StreamResponse:
         sender = self._sender(request)
         announced = _announced(request)
-        if self._owner.is_full:
-            return overloaded(Overloaded.retry_after_s)
+        if refused := self._refused(sender):
+            return refused
         body = await self._body(request)
-        return await self._answer(request, sender, body.split(b"\n"), _position(announced, body))
+        position = _position(announced, body)
+        return await answer(request, sender.send(body.split(b"\n"), position), position)
 
     async def _messages(self, request: web.Request) -> web.StreamResponse:
         sender = self._sender(request)
         announced = _announced(request)
+        if refused := self._refused(sender):
+            return refused
         body = await self._body(request)
         try:
             envelope = _decode_envelope(body)
@@ -90,30 +114,8 @@ class PopFeed:
             return problem(422, 'a transaction has its CDRs in "records"')
         # A record may have been sent with line ends between its fields; as a line it has none.
         lines = [bytes(record).replace(b"\r", b" ").replace(b"\n", b" ") for record in envelope.records]
-        return await self._answer(request, sender, lines, _position(announced, body))
-
-    async def _answer(
-        self, request: web.Request, sender: Sender, lines: list[bytes], position: Position | None
-    ) -> web.Response:
-        try:
-            outcome = await sender.send(lines, position)
-        except Overloaded as full:
-            return overloaded(full.retry_after_s)
-        except Unknown:
-            # Neither 200 nor 503 would be true. Without an answer the sender sends it again, and finds out.
-            if request.transport is not None:
-                request.transport.abort()
-            return problem(500, "the store failed: whether this was stored is not known, send it again")
-        except Stopping:
-            return overloaded(5)
-        if outcome.conflict:
-            assert position is not None
-            return problem(
-                409,
-                f"position {position.epoch}/{position.sequence} was taken by another body: nothing of this one was"
-                " stored; send it with the next sequence",
-            )
-        return json_response(_told(outcome))
+        position = _position(announced, body)
+        return await answer(request, sender.send(lines, position), position)
 
     async def _positions(self, request: web.Request) -> web.Response:
         return json_response(await self._store.positions(self._sender(request).source_id))
@@ -121,30 +123,30 @@ class PopFeed:
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         sender = self._sender(request)
         if self._owner.is_stopping:
-            return overloaded(5)
-        stream = PopStream(sender, self._max_body_bytes, _told)
-        self._streams.add(stream)
+            return stopping()
+        self._connects[sender.source] = self._connects.get(sender.source, 0) + 1
+        stream = PopStream(sender, self._max_body_bytes, told)
+        self._streams[stream] = sender
         try:
             return await stream.serve(request)
         finally:
-            self._streams.discard(stream)
+            del self._streams[stream]
 
     def _sender(self, request: web.Request) -> Sender:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        sender = self._senders.get(_token_digest(token.strip())) if scheme.lower() == "bearer" else None
+        digest = digest_sent(request)
+        sender = None if digest is None else self._senders.get(digest)
         if sender is None:
-            raise Refusal(
-                401, "send Authorization: Bearer with the token of a configured source", {"WWW-Authenticate": "Bearer"}
-            )
+            raise unknown_sender()
         return sender
+
+    def _refused(self, sender: Sender) -> web.Response | None:
+        """The answer to a request that would be refused whatever is in it: there is no need to read it first."""
+        if self._owner.is_stopping:
+            return stopping()
+        return overloaded(Overloaded.retry_after_s) if self._owner.is_full(sender.source_id) else None
 
     async def _body(self, request: web.Request) -> bytes:
         return await read_body(request, self._max_body_bytes, self._read_timeout_s, self._memory)
-
-
-def _token_digest(token: str) -> bytes:
-    """Tokens are looked up by their digests, so that the time it takes says nothing about them."""
-    return hashlib.blake2b(token.encode("utf-8", "surrogateescape"), digest_size=32).digest()
 
 
 def _announced(request: web.Request) -> tuple[str, int] | None:
@@ -162,14 +164,3 @@ def _announced(request: web.Request) -> tuple[str, int] | None:
 def _position(announced: tuple[str, int] | None, body: bytes) -> Position | None:
     """Where a body stands in its source's stream, if that was announced."""
     return None if announced is None else Position(*announced, hashlib.blake2b(body, digest_size=16).digest())
-
-
-def _told(outcome: Outcome) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "accepted": outcome.accepted,
-        "duplicate": outcome.duplicate,
-        "suspended": outcome.suspended,
-    }
-    if outcome.records:
-        told["records"] = outcome.records
-    return told

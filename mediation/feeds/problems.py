@@ -7,6 +7,8 @@ import msgspec
 from aiohttp import web
 
 CONTENT_TYPE = "application/problem+json"
+STOPPED_FOR_S = 5
+"""After so long a daemon that was told to end may be there again."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -28,6 +30,15 @@ def overloaded(retry_after_s: int) -> web.Response:
         503,
         f"too much is waiting for the store; nothing of this request was stored, send it again in {retry_after_s} s",
         {"Retry-After": str(retry_after_s)},
+    )
+
+
+def stopping() -> web.Response:
+    """The daemon ends: nothing was stored, come again when it has been started."""
+    return problem(
+        503,
+        f"the daemon is stopping; nothing of this request was stored, send it again in {STOPPED_FOR_S} s",
+        {"Retry-After": str(STOPPED_FOR_S)},
     )
 
 

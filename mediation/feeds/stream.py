@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from mediation.feeds.problems import Refusal
 from mediation.pipeline.owner import Stopping
 from mediation.pipeline.sender import Sender
 from rating.store.batch import Outcome
@@ -20,6 +21,24 @@ _encode: Final = msgspec.json.Encoder().encode
 _END: Final = None
 
 
+class _Socket(web.WebSocketResponse):
+    """aiohttp's, but what it finds wrong with a message (its size, its frames) does not close it at once: what came
+    before is answered first."""
+
+    fault: int | None = None
+    """The close code of what was found wrong."""
+
+    async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
+        if code == WSCloseCode.OK:
+            return await super().close(code=code, message=message, drain=drain)
+        self.fault = code
+        return False
+
+    async def end(self, code: int, message: bytes) -> None:
+        """Close it for a reason."""
+        await super().close(code=code, message=message)
+
+
 class PopStream:
     """Serves one connection; `stop` ends it in order."""
 
@@ -30,6 +49,11 @@ class PopStream:
         self._stopping = asyncio.Event()
         self._waiting: asyncio.Queue[asyncio.Future[Outcome] | None] = asyncio.Queue(OUTSTANDING)
 
+    @property
+    def source(self) -> str:
+        """Whose stream it is."""
+        return self._sender.source
+
     def stop(self) -> None:
         """Read no further message; the outstanding ones are answered, then the stream is closed with 1001."""
         self._stopping.set()
@@ -37,23 +61,27 @@ class PopStream:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Read messages and answer them until either side ends it."""
         # Text is taken as bytes: what is wrong in a record is the record's affair, not the connection's.
-        socket = web.WebSocketResponse(
-            max_msg_size=self._max_message_bytes + 1, timeout=3.0, heartbeat=30.0, decode_text=False
-        )
-        await socket.prepare(request)
+        socket = _Socket(max_msg_size=self._max_message_bytes + 1, timeout=3.0, heartbeat=30.0, decode_text=False)
+        try:
+            await socket.prepare(request)
+        except web.HTTPBadRequest as error:
+            raise _no_websocket(request, error) from None
         answers = asyncio.create_task(self._answer(socket), name=f"answers to {self._sender.source}")
         try:
             await self._read(socket)
         finally:
             await self._waiting.put(_END)
             await answers
-        if self._stopping.is_set():
-            await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the daemon is stopping")
+        if socket.fault is not None:
+            too_long = socket.fault == WSCloseCode.MESSAGE_TOO_BIG
+            await socket.end(socket.fault, b"the message is too long" if too_long else b"")
+        elif self._stopping.is_set():
+            await socket.end(WSCloseCode.GOING_AWAY, b"the daemon is stopping")
         elif not socket.closed:
             await socket.close()
         return socket
 
-    async def _read(self, socket: web.WebSocketResponse) -> None:
+    async def _read(self, socket: _Socket) -> None:
         stopped = asyncio.create_task(self._stopping.wait(), name="a stream's stop")
         try:
             while not self._stopping.is_set():
@@ -67,7 +95,7 @@ class PopStream:
                 if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                     return
                 if len(message.data) > self._max_message_bytes:  # packed, a byte more would pass aiohttp's limit
-                    await socket.close(code=WSCloseCode.MESSAGE_TOO_BIG, message=b"the message is too long")
+                    socket.fault = WSCloseCode.MESSAGE_TOO_BIG
                     return
                 await self._waiting.put(await self._sender.send_patiently(message.data.split(b"\n")))
         except Stopping:
@@ -87,3 +115,11 @@ class PopStream:
                         await socket.send_str(_encode({"batch": number} | self._tell(outcome)).decode())
             except (ConnectionError, TimeoutError, Stopping):
                 gone = True  # what was sent is stored all the same: the sender learns it from the duplicates
+
+
+def _no_websocket(request: web.Request, error: web.HTTPException) -> Refusal:
+    """Why a request could not be made a WebSocket."""
+    if request.headers.get("Upgrade", "").strip().lower() != "websocket":
+        detail = f"{request.path} is a WebSocket: connect to it with a WebSocket client (RFC 6455), or POST the records"
+        return Refusal(426, f"{detail} to /v1/transactions", {"Upgrade": "websocket", "Connection": "Upgrade"})
+    return Refusal(400, f"the WebSocket's opening is not understood: {' '.join((error.text or '').split())}")

@@ -3,13 +3,12 @@
 Pure: the clock's reading comes with the lines.
 """
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 from msgspec.structs import astuple
 
-from mediation.formats.ndjson import Unreadable
+from mediation.formats import Parse, Unreadable
 from rating.cdr import CDR, MICROS
 from rating.directory import Directory, LineService
 from rating.rater import Charge
@@ -19,13 +18,15 @@ from rating.store.suspense import digest_of
 
 FUTURE_US: Final = 600 * MICROS
 """A start further ahead than this is `future`: no clock of a switch is that wrong, and no month should be opened."""
+FUTURE_ANSWER_US: Final = 86_400 * MICROS
+"""An answer further ahead than this is `future` too."""
 OLDEST_AT: Final = 0
 """1970: before it there were no call records, only broken clocks."""
 
-_encode: Final = msgspec.json.Encoder(order="sorted", decimal_format="number").encode
+LONG_US: Final = 7 * 86_400 * MICROS
+"""A call of so long may go through many periods, and take far longer to rate than any other."""
 
-Parse = Callable[[bytes, str], CDR | Unreadable]
-"""A format: a line of a source made into a CDR, or into the reason why not."""
+_encode: Final = msgspec.json.Encoder(order="sorted", decimal_format="number").encode
 
 
 class Front:
@@ -39,9 +40,11 @@ class Front:
         self.directory = directory
         self.oldest_at = oldest_at
 
-    def begin(self, source: str, source_id: int, arrived_at: int, position: Position | None) -> "BatchMaker":
+    def begin(
+        self, source: str, source_id: int, arrived_at: int, position: Position | None, format_name: str = "ndjson"
+    ) -> "BatchMaker":
         """Start on a batch of a source that arrived at `arrived_at` (µs UTC)."""
-        batch = Batch(source_id, arrived_at, 0, [], {}, {}, [], position)
+        batch = Batch(source_id, arrived_at, 0, [], {}, {}, [], position, format_name)
         return BatchMaker(self.directory, self.oldest_at, source, batch)
 
 
@@ -55,10 +58,11 @@ class BatchMaker:
         self.batch = batch
         self._month = (0, 0, 0)  # first instant, end, YYYYMM of the month met last
 
-    def add(self, lines: list[bytes], parse: Parse) -> None:
-        """Process further lines of the batch, without their ends; blank ones do not count."""
+    def add(self, lines: list[bytes], parse: Parse, *, may_stop: bool = False) -> int:
+        """Process further lines of the batch, without their ends; blank ones do not count. How many: all, or with
+        `may_stop` those up to the first that took long."""
         batch = self.batch
-        number = len(batch.raw)
+        before = number = len(batch.raw)
         batch.raw += lines
         for line in lines:
             number += 1
@@ -88,12 +92,21 @@ class BatchMaker:
             else:
                 assert isinstance(made, tuple)
                 batch.suspended.append(self._suspend(record, number, *made))
+            if may_stop and record.duration_us > LONG_US:
+                del batch.raw[number:]
+                break
+        return number - before
 
     def _rate(self, cdr: CDR) -> Row | tuple[str, str]:
         """The transaction of a CDR, or reason and detail. The checks stand in the order in which their reasons apply
         (a conflict, which comes before them, is found behind the seam)."""
         if cdr.answer_at > self.batch.arrived_at + FUTURE_US:  # an answer is never before its start
-            return "future", "start or answer is more than 10 minutes ahead of the clock here"
+            if cdr.start_at > self.batch.arrived_at + FUTURE_US:
+                return "future", "start is more than 10 minutes ahead of the clock here"
+            # The contract speaks of the start alone. But the charge counts in the period of the answer: a broken one
+            # must not open periods years ahead; nor does a telephone ring for a day.
+            if cdr.answer_at > self.batch.arrived_at + FUTURE_ANSWER_US:
+                return "future", "answer is more than a day ahead of the clock here"
         if cdr.start_at < self._oldest_at:
             return "too-old", "start is before the retention"
         entry = self._directory.guide(cdr)

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from rating.store.batch import Outcome
+from mediation.pipeline.activity import SourceActivity
+from rating.store.batch import Batch, Outcome
 
 _COMMIT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -20,6 +21,8 @@ class PipelineMetrics:
             number: tuple(records.labels(source, outcome) for outcome in ("accepted", "duplicate", "suspended"))
             for source, number in sources.items()
         }
+        self.activity = {number: SourceActivity(source) for source, number in sources.items()}
+        """By the source's number."""
         self._refused = Counter(
             "tollkeeper_batches_refused_total", "Batches whose position was taken by another body", registry=registry
         )
@@ -29,15 +32,16 @@ class PipelineMetrics:
         )  # fmt: skip
         self._commit_records = Counter("tollkeeper_commit_records_total", "Records in all commits", registry=registry)
 
-    def count(self, source: int, outcome: Outcome) -> None:
+    def count(self, batch: Batch, outcome: Outcome) -> None:
         """What became of a batch."""
         if outcome.conflict:
             self._refused.inc()
             return
         numbers = (outcome.accepted, outcome.duplicate, outcome.suspended)
-        for counter, number in zip(self._by_source[source], numbers, strict=True):
+        for counter, number in zip(self._by_source[batch.source], numbers, strict=True):
             if number:
                 counter.inc(number)
+        self.activity[batch.source].count(batch, outcome)
 
     def committed(self, seconds: float, records: int) -> None:
         """A store transaction is durable."""

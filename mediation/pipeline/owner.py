@@ -5,14 +5,15 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
-from collections.abc import AsyncIterator
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from mediation.pipeline.metrics import PipelineMetrics
 from rating.counters import Counters
 from rating.store.batch import Batch, Outcome
 from rating.store.port import Store
+from rating.store.recycling import Readmission, Retried
 
 log: Final = logging.getLogger(__name__)
 
@@ -45,8 +46,9 @@ class StoreOwner:
     def __init__(
         self, store: Store, counters: Counters, metrics: PipelineMetrics, *, max_queued: int, max_commit: int
     ) -> None:
-        """At most `max_commit` records go into one commit (but one batch always does). At most `max_queued` wait; those
-        of `put` do not count those of `put_patiently`, so that one stream cannot have the others' requests refused."""
+        """At most `max_commit` records go into one commit (but one batch always does). At most `max_queued` of one
+        source wait (but one batch always does): nobody is refused, or made to wait, for what others have sent. Those of
+        `put` do not count those of `put_patiently`: a stream does not have its source's requests refused."""
         self._store = store
         self.counters = counters
         self._metrics = metrics
@@ -54,7 +56,8 @@ class StoreOwner:
         self._max_commit = max_commit
         self._queue: deque[_Waiting] = deque()
         self._queued = 0
-        self._refusable = 0  # of those: from sources that are refused when there are too many, not made to wait
+        self._queued_of: Counter[int] = Counter()  # of those, by source
+        self._refusable_of: Counter[int] = Counter()  # of those: refused when there are too many, not made to wait
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._stopping = False
@@ -63,6 +66,8 @@ class StoreOwner:
         self._permits = asyncio.Semaphore(WRITES_UNDER_WAY)
         self._one_standstill = asyncio.Lock()
         self._snapshot_at = counters.covers_id
+        self._recycling: set[asyncio.Task[Readmission]] = set()
+        self._failure: Exception | None = None  # of a recycling: nothing else may be written after it
 
     @property
     def queued(self) -> int:
@@ -74,26 +79,26 @@ class StoreOwner:
         """Whether no more work is taken."""
         return self._stopping
 
-    @property
-    def is_full(self) -> bool:
-        """Whether a further batch would be refused."""
-        return self._stopping or self._refusable >= self._max_queued
+    def is_full(self, source: int) -> bool:
+        """Whether a further batch of the source would be refused."""
+        return self._stopping or self._refusable_of[source] >= self._max_queued
 
     async def put(self, batch: Batch) -> Outcome:
         """The outcome of a batch, once it is durable. Raises Overloaded or Stopping: then nothing was stored."""
         if self._stopping:
             raise Stopping
-        if self._refusable and self._refusable + batch.received > self._max_queued:
+        waiting = self._refusable_of[batch.source]
+        if waiting and waiting + batch.received > self._max_queued:
             raise Overloaded
         # Shielded: a source that goes away must not take the others' answers along.
-        self._refusable += batch.received
+        self._refusable_of[batch.source] += batch.received
         done = self._enqueue(batch)
         done.add_done_callback(lambda _: self._answered(batch))
         return await asyncio.shield(done)
 
     async def put_patiently(self, batch: Batch) -> "asyncio.Future[Outcome]":
         """Wait for room; returns when the batch is queued, its outcome being still to come. Raises Stopping."""
-        while not self._stopping and self._queued and self._queued + batch.received > self._max_queued:
+        while not self._stopping and 0 < self._queued_of[batch.source] > self._max_queued - batch.received:
             self._room.clear()
             await self._room.wait()
         if self._stopping:
@@ -101,15 +106,36 @@ class StoreOwner:
         return self._enqueue(batch)
 
     def _answered(self, batch: Batch) -> None:
-        self._refusable -= batch.received
+        self._refusable_of[batch.source] -= batch.received
 
     def _enqueue(self, batch: Batch) -> "asyncio.Future[Outcome]":
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._queue.append((batch, done))
         self._unanswered.add(done)
         self._queued += batch.received
+        self._queued_of[batch.source] += batch.received
         self._wake.set()
         return done
+
+    async def recycle(self, retried: Sequence[Retried], actor: str, now: int) -> Readmission:
+        """Take suspended records that were processed again out of suspense, in one store transaction between those of
+        the queue. Raises Stopping: then nothing was changed; or StoreFailed: then it is over, as it is for `run`."""
+        if self._stopping:
+            raise Stopping
+        # Shielded: who asked may go away, and the permit must be held until the store is done.
+        writing = asyncio.create_task(self._recycle(retried, actor, now), name="recycling")
+        self._recycling.add(writing)
+        writing.add_done_callback(self._recycling.discard)
+        return await asyncio.shield(writing)
+
+    async def _recycle(self, retried: Sequence[Retried], actor: str, now: int) -> Readmission:
+        async with self._permits:
+            try:
+                return await self._store.recycle(retried, actor, now, self.counters.add)
+            except Exception as failure:
+                self._failure = failure
+                self.stop()
+                raise
 
     async def run(self) -> None:
         """Empty the queue until `stop`; ends with the queue empty. Raises StoreFailed, and then it is over: whoever
@@ -130,6 +156,8 @@ class StoreOwner:
     async def _write_on(self) -> None:
         while True:
             while not self._queue:
+                if self._failure:
+                    raise self._failure
                 if self._stopping:
                     return
                 self._wake.clear()
@@ -192,7 +220,8 @@ class StoreOwner:
             return
         for (batch, done), outcome in zip(taken, admission.outcomes, strict=True):
             self._queued -= batch.received
-            self._metrics.count(batch.source, outcome)
+            self._queued_of[batch.source] -= batch.received
+            self._metrics.count(batch, outcome)
             self._unanswered.discard(done)
             self._written.discard(done)
             if not done.done():  # a stream that was cut off takes its answers along

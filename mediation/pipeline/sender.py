@@ -1,16 +1,20 @@
 """One source's way into the pipeline: its lines through the front, and over the seam to the store's owner."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Final
 
+from mediation.formats import Parse
 from mediation.formats.ndjson import parse_line
 from mediation.pipeline.front import Front
 from mediation.pipeline.owner import StoreOwner
 from rating.store.batch import Batch, Outcome, Position
 
-LINES_AT_ONCE: Final = 500
-"""Lines processed before the event loop gets its turn: some milliseconds."""
+LINES_AT_ONCE: Final = 32
+"""Lines processed between two looks at the time."""
+TURN_S: Final = 0.004
+"""After so long the event loop gets its turn."""
 
 Clock = Callable[[], int]
 """Microseconds since 1970 UTC, now."""
@@ -19,7 +23,19 @@ Clock = Callable[[], int]
 class Sender:
     """Takes the deliveries of one source."""
 
-    def __init__(self, source: str, source_id: int, front: Front, owner: StoreOwner, clock: Clock) -> None:
+    def __init__(
+        self,
+        source: str,
+        source_id: int,
+        front: Front,
+        owner: StoreOwner,
+        clock: Clock,
+        parse: Parse = parse_line,
+        format_name: str = "ndjson",
+    ) -> None:
+        """`format_name` says how to read a line again that was suspended; `parse` reads it."""
+        self._parse = parse
+        self._format_name = format_name
         self.source = source
         self.source_id = source_id
         self._front = front
@@ -30,15 +46,18 @@ class Sender:
         """The outcome of a delivery, once it is durable. Raises Overloaded or Stopping: then nothing was stored."""
         return await self._owner.put(await self.prepare(lines, position))
 
-    async def send_patiently(self, lines: list[bytes]) -> "asyncio.Future[Outcome]":
+    async def send_patiently(self, lines: list[bytes], position: Position | None = None) -> "asyncio.Future[Outcome]":
         """Wait for room instead of refusing; returns when the delivery is queued. Raises Stopping."""
-        return await self._owner.put_patiently(await self.prepare(lines, None))
+        return await self._owner.put_patiently(await self.prepare(lines, position))
 
     async def prepare(self, lines: list[bytes], position: Position | None) -> Batch:
-        """Decode, guide and rate, some hundred lines at a time."""
-        maker = self._front.begin(self.source, self.source_id, self._clock(), position)
-        for at in range(0, len(lines), LINES_AT_ONCE):
-            if at:
+        """Decode, guide and rate, some milliseconds at a time."""
+        maker = self._front.begin(self.source, self.source_id, self._clock(), position, self._format_name)
+        at, began = 0, time.perf_counter()
+        while at < len(lines):
+            some = [line.removesuffix(b"\r") for line in lines[at : at + LINES_AT_ONCE]]
+            at += maker.add(some, self._parse, may_stop=True)
+            if time.perf_counter() - began > TURN_S and at < len(lines):
                 await asyncio.sleep(0)
-            maker.add([line.removesuffix(b"\r") for line in lines[at : at + LINES_AT_ONCE]], parse_line)
+                began = time.perf_counter()
         return maker.batch

@@ -4,6 +4,9 @@ In front of the seam everything is pure; behind it is the owner of the store. Be
 bytes cross it, the seam can be a queue inside one process or a socket between two.
 """
 
+from collections.abc import Iterator
+from hashlib import blake2b
+from itertools import count
 from typing import Any, Final
 from zlib import crc32
 
@@ -41,10 +44,20 @@ def key_of(source: int, record_id: str, start_at: int) -> int:
     """The natural key as one number of 63 bits: the second of the start, then a hash of all of it.
 
     A unique index of numbers is half as large as one of texts, and what is written together lies together in it. Two
-    records may have one number, as rarely as it is: who meets it compares the texts, and takes the next number.
+    records may have one number, as rarely as it is: who meets it compares the texts, and goes on to `keys_after`.
     """
     mixed = (crc32(record_id.encode("utf-8", "surrogatepass")) + start_at % MICROS + source * _ODD) * _ODD
     return (start_at // MICROS & _SECONDS) << _HASH_BITS | (mixed ^ mixed >> 32) & 0x7FFFFFFF
+
+
+def keys_after(source: int, record_id: str, start_at: int) -> Iterator[int]:
+    """The numbers of a natural key, in the order in which they are tried, when `key_of` is another's.
+
+    Ids can be chosen so that `key_of` is one number for all of them. The second number, in the same second, is of a
+    hash for which that takes 2^31 tries an id; so that nobody makes the search for a free one long.
+    """
+    digest = blake2b(f"{source} {start_at} {record_id}".encode("utf-8", "surrogatepass"), digest_size=4).digest()
+    return count((start_at // MICROS & _SECONDS) << _HASH_BITS | int.from_bytes(digest) >> 1)
 
 
 def content_of(row: Row) -> tuple[Any, ...]:
@@ -95,6 +108,8 @@ class Batch(msgspec.Struct, gc=False):
     """For each row the line that it came from."""
     suspended: list[Suspended]
     position: Position | None = None
+    format: str = "ndjson"
+    """How a line of it is read, should it be suspended: a format's name, and the zone of its local times."""
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):

@@ -108,11 +108,11 @@ class Intake:
             lines += own_lines
             outcome.accepted += len(own)
         refused = self._insert(month, rows)
+        self._admission.stored += _without(rows, refused)  # before those that get a greater id below
         for index in refused:
             batch, outcome = owners[bisect_right(starts, index) - 1]
             outcome.accepted -= 1
             self._admit_refused(batch, outcome, lines[index], month, rows[index])
-        self._admission.stored += _without(rows, refused)
         for batch, outcome, line, row in doubtful:
             self._admit_doubtful(batch, outcome, line, month, row)
 
@@ -126,7 +126,7 @@ class Intake:
         """A row whose natural key is in the store: the same record again, or a conflict."""
         there = transactions.find_by_key(self._cx, month, *_key(row))
         if there is None:  # another record had its key: two natural keys can have one number
-            row[_KEY] = transactions.free_key(self._cx, month, row[_KEY])
+            row[_KEY] = transactions.free_key(self._cx, month, *_key(row))
             self._admit_new(outcome, month, row)
         elif content_of(there) == content_of(row):
             outcome.duplicate += 1
@@ -144,7 +144,7 @@ class Intake:
             detail = "a suspended record has the same id and start, and says something else"
             self._suspend(batch, outcome, _as_conflict(row, line, detail))
         else:
-            row[_KEY] = transactions.free_key(self._cx, month, row[_KEY])
+            row[_KEY] = transactions.free_key(self._cx, month, *_key(row))
             self._admit_new(outcome, month, row)
 
     def _admit_new(self, outcome: Outcome, month: int, row: Row) -> None:
@@ -176,8 +176,7 @@ class Intake:
         self._suspend(batch, outcome, record)
 
     def _suspend(self, batch: Batch, outcome: Outcome, record: Suspended) -> None:
-        raw = batch.raw[record.line - 1]
-        if not suspense.insert(self._cx, batch.source, record, raw, batch.arrived_at):
+        if not suspense.insert(self._cx, batch, record):
             outcome.duplicate += 1
             return
         outcome.suspended += 1

@@ -1,14 +1,17 @@
 """The store as the rest of the program sees it: one interface, whatever the engine."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from rating.account import Account, Line
 from rating.store.batch import Batch, Row
 from rating.store.intake import Admission
+from rating.store.recycling import Readmission, Retried
 from rating.tariff import Tariff, TariffText
+
+T = TypeVar("T")
 
 
 class Provisioned(msgspec.Struct):
@@ -41,6 +44,13 @@ class Store(Protocol):
         Both may run in another thread: the caller looks at what they change only while no write is under way.
         """
 
+    async def recycle(
+        self, retried: Sequence[Retried], actor: str, now: int, count: Callable[[Sequence[Row]], None]
+    ) -> Readmission:
+        """Take suspended records that were processed again out of suspense, in one store transaction; durable when it
+        returns. `actor` did it at `now` (µs UTC); before the commit `count` is given the new transactions, as in
+        `write`."""
+
     async def register_sources(self, names: Iterable[str]) -> Mapping[str, int]:
         """The number of every source; new names are given one."""
 
@@ -71,8 +81,12 @@ class Store(Protocol):
     async def suspense_by_reason(self) -> dict[str, int]:
         """Open suspended records by reason."""
 
-    async def read(self, query: Callable[..., Any], *args: Any) -> Any:
-        """Run a query function of this package on a connection that can only read."""
+    async def read(self, query: Callable[..., T], *args: Any) -> T:
+        """The result of `query(connection, *args)`, on a connection that can only read."""
+
+    async def transact(self, work: Callable[..., T], *args: Any) -> T:
+        """The result of `work(connection, *args)`, run as one store transaction of its own: how other packages write
+        their tables. Durable when it returns; what `work` raises (but an engine's error) undoes it and is raised."""
 
     @property
     def last_id(self) -> int:

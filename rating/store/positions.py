@@ -32,3 +32,13 @@ def positions(cx: sqlite3.Connection, source: int) -> dict[str, dict[str, object
         ).fetchall()
         epochs[epoch] = {"last": last, "gaps": [list(gap) for gap in gaps]}
     return epochs
+
+
+def missing(cx: sqlite3.Connection) -> dict[int, int]:
+    """How many sequences are missing between the first and the last of its epochs, by source."""
+    return dict(
+        cx.execute(
+            "SELECT source, sum(missing) FROM (SELECT source, max(sequence) - min(sequence) + 1 - count(*) AS missing"
+            " FROM batches GROUP BY source, epoch) AS epochs GROUP BY source"
+        )
+    )

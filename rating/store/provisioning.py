@@ -5,11 +5,15 @@ import zlib
 from collections.abc import Iterable
 from typing import Final
 
+import msgspec
+
 from rating.account import Account, Line
 from rating.store import snapshots
 from rating.tariff import Tariff, TariffText
 
 _ACCOUNT_COLUMNS: Final = tuple(Account.__struct_fields__)
+ACCOUNT_COLUMNS: Final = ", ".join(_ACCOUNT_COLUMNS)
+LINE_COLUMNS: Final = ", ".join(Line.__struct_fields__)
 
 
 def put_accounts(cx: sqlite3.Connection, accounts: Iterable[Account], now: int) -> None:
@@ -35,7 +39,7 @@ def put_accounts(cx: sqlite3.Connection, accounts: Iterable[Account], now: int) 
 
 def get_accounts(cx: sqlite3.Connection) -> list[Account]:
     """All accounts."""
-    return [Account(*row) for row in cx.execute(f"SELECT {', '.join(_ACCOUNT_COLUMNS)} FROM accounts")]
+    return [Account(*row) for row in cx.execute(f"SELECT {ACCOUNT_COLUMNS} FROM accounts")]
 
 
 def has_account(cx: sqlite3.Connection, account: str) -> bool:
@@ -58,14 +62,16 @@ def put_lines(cx: sqlite3.Connection, lines: Iterable[Line]) -> None:
     )
 
 
+def put_owners(cx: sqlite3.Connection, lines: Iterable[Line]) -> None:
+    """Remember that accounts have lines, also when the lines' rows are replaced later: their calls stay theirs."""
+    cx.executemany(
+        "INSERT INTO line_owners VALUES (0, ?, ?) ON CONFLICT DO NOTHING", {(li.account, li.line) for li in lines}
+    )
+
+
 def get_lines(cx: sqlite3.Connection) -> list[Line]:
     """All lines, in the order of their files."""
-    return [
-        Line(*row)
-        for row in cx.execute(
-            "SELECT line, service, from_on, account, provider, switch, tariff FROM lines ORDER BY position"
-        )
-    ]
+    return [Line(*row) for row in cx.execute(f"SELECT {LINE_COLUMNS} FROM lines ORDER BY position")]
 
 
 def add_tariff(cx: sqlite3.Connection, text: TariffText, tariff: Tariff, now: int) -> int:
@@ -108,8 +114,9 @@ def get_tariff(cx: sqlite3.Connection, number: int) -> TariffText:
 
 def tariff_terms(cx: sqlite3.Connection) -> dict[int, tuple[str, str, int]]:
     """Of every version: name, currency and decimals."""
-    rows = cx.execute("SELECT id, name, currency, decimals FROM tariffs")
-    return {number: (name, currency, decimals) for number, name, currency, decimals in rows}
+    # One row: each costs another wait for the interpreter lock beside a busy ingest.
+    (rows,) = cx.execute("SELECT json_group_array(json_array(id, name, currency, decimals)) FROM tariffs").fetchone()
+    return {number: (name, currency, decimals) for number, name, currency, decimals in msgspec.json.decode(rows)}
 
 
 def _texts(rows: Iterable[tuple[int, str, bytes, str, str]]) -> list[tuple[int, TariffText]]:

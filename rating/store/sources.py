@@ -3,6 +3,8 @@
 import sqlite3
 from collections.abc import Iterable
 
+import msgspec
+
 
 def register(cx: sqlite3.Connection, names: Iterable[str]) -> dict[str, int]:
     """The numbers of all sources by name; new names are given one."""
@@ -13,4 +15,5 @@ def register(cx: sqlite3.Connection, names: Iterable[str]) -> dict[str, int]:
 
 def names_to_ids(cx: sqlite3.Connection) -> dict[str, int]:
     """The numbers of all sources by name."""
-    return dict(cx.execute("SELECT name, id FROM sources"))
+    (names,) = cx.execute("SELECT json_group_object(name, id) FROM sources").fetchone()
+    return msgspec.json.decode(names, type=dict[str, int])

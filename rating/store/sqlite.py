@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import fcntl
 import logging
+import os
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from rating.store.errors import StoreError, StoreFailed, StoreLocked
 from rating.store.intake import Admission, Intake
 from rating.store.migrations import Migration, migrate, require_current
 from rating.store.port import Provisioned, Replay
+from rating.store.recycling import Readmission, Recycling, Retried
 from rating.tariff import Tariff, TariffText
 
 T = TypeVar("T")
@@ -38,6 +40,8 @@ WRITER_PRAGMAS: Final = (
     "PRAGMA cache_size = -65536",
     "PRAGMA temp_store = MEMORY",
 )
+FILE_MODE: Final = 0o640
+"""Of the store's files, less what the umask takes away: they hold who called whom."""
 CLOSE_S: Final = 5.0
 """A disk that hangs does not keep the daemon from ending."""
 READER_PRAGMAS: Final = ("PRAGMA query_only = ON", "PRAGMA cache_size = -16384")
@@ -67,7 +71,7 @@ def explained(path: Path) -> Iterator[None]:
 
 def writer_lock(path: Path) -> IO[bytes]:
     """Hold the lock that makes one process the store's writer. Raises StoreLocked."""
-    lock = path.with_name(path.name + ".lock").open("ab")
+    lock = open(path.with_name(path.name + ".lock"), "ab", opener=_made_private)  # noqa: SIM115  # closed by its holder
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -125,12 +129,23 @@ class SqliteStore:
             count(admission.stored)
             return admission
 
-        def committed(admission: Admission) -> None:
-            self._next_id = admission.next_id
-            if admission.stored:
-                self._last_id = admission.stored[-1][0]
+        return await self._transaction(write, self._advance)
 
-        return await self._transaction(write, committed)
+    async def recycle(
+        self, retried: Sequence[Retried], actor: str, now: int, count: Callable[[Sequence[Row]], None]
+    ) -> Readmission:
+        def recycle(cx: sqlite3.Connection) -> Readmission:
+            readmission = Recycling(cx, self._next_id, self._months, actor, now).take(retried)
+            count(readmission.stored)
+            return readmission
+
+        return await self._transaction(recycle, self._advance)
+
+    def _advance(self, written: Admission | Readmission) -> None:
+        """Transactions are committed: the next ids come after theirs."""
+        self._next_id = written.next_id
+        if written.stored:
+            self._last_id = written.stored[-1][0]
 
     async def register_sources(self, names: Iterable[str]) -> Mapping[str, int]:
         return await self._transaction(lambda cx: sources.register(cx, list(names)))
@@ -156,7 +171,12 @@ class SqliteStore:
             lambda cx: {account for (account,) in cx.execute("SELECT account FROM accounts")}
         )
         lines = await asyncio.to_thread(read_lines, text, known.__contains__)
-        await self._transaction(lambda cx: provisioning.put_lines(cx, lines))
+
+        def put(cx: sqlite3.Connection) -> None:
+            provisioning.put_lines(cx, lines)
+            provisioning.put_owners(cx, lines)
+
+        await self._transaction(put)
         return len(lines)
 
     async def import_tariff(self, text: TariffText, tariff: Tariff, now: int) -> int:
@@ -178,8 +198,11 @@ class SqliteStore:
     async def suspense_by_reason(self) -> dict[str, int]:
         return await self._reader.run(suspense.count_by_reason)
 
-    async def read(self, query: Callable[..., Any], *args: Any) -> Any:
+    async def read(self, query: Callable[..., T], *args: Any) -> T:
         return await self._reader.run(query, *args)
+
+    async def transact(self, work: Callable[..., T], *args: Any) -> T:
+        return await self._transaction(lambda cx: work(cx, *args))
 
     async def close(self) -> None:
         closing = asyncio.create_task(self._close(), name="closing the store")
@@ -232,12 +255,17 @@ async def open_store(path: Path, steps: Sequence[Migration], now: int) -> Sqlite
         writer = await _open(path, _connect_writer)
         opened.push_async_callback(writer.close)
         await writer.run(lambda cx: migrate(cx, steps, now))
-        reader = await _open(path, connect_reader)
+        reader = await open_reader(path)
         opened.push_async_callback(reader.close)
         store = SqliteStore(path, lock, writer, reader)
         await store.load()
         opened.pop_all()
     return store
+
+
+async def open_reader(path: Path) -> Connection:
+    """A connection that can only read, with a thread of its own. Raises StoreError."""
+    return await _open(path, connect_reader)
 
 
 def check_schema(cx: sqlite3.Connection, steps: Sequence[Migration]) -> None:
@@ -264,7 +292,15 @@ async def _open(path: Path, connect: Callable[[Path], sqlite3.Connection]) -> Co
     return connection
 
 
+def _made_private(path: str, flags: int) -> int:
+    return os.open(path, flags, FILE_MODE)
+
+
 def _connect_writer(path: Path) -> sqlite3.Connection:
+    # SQLite would make it readable for everybody; its -wal and -shm files get the mode of the file itself. What it must
+    # not open it says itself, in its own words.
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
     cx = sqlite3.connect(path, isolation_level=None, cached_statements=256, check_same_thread=False)
     try:
         for pragma in WRITER_PRAGMAS:

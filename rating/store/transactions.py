@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
 
-from rating.store.batch import COLUMN, COLUMNS, STORED_COLUMNS, Row, key_of
+from rating.store.batch import COLUMN, COLUMNS, STORED_COLUMNS, Row, key_of, keys_after
 from rating.store.partitions import partitions, table_of
 
 ROWS_PER_STATEMENT: Final = 1000
@@ -41,20 +41,26 @@ def insert(cx: sqlite3.Connection, month: int, rows: Sequence[Row]) -> list[int]
 
 def find_by_key(cx: sqlite3.Connection, month: int, source: int, record_id: str, start_at: int) -> Row | None:
     """The transaction with this natural key, if there is one."""
-    key = key_of(source, record_id, start_at)
     sql = f"SELECT {', '.join(COLUMNS)} FROM {table_of(month)} WHERE key = ?"
-    while found := cx.execute(sql, (key,)).fetchone():
+    for key in _keys(source, record_id, start_at):
+        found = cx.execute(sql, (key,)).fetchone()
+        if found is None:
+            return None
         if (found[_SOURCE], found[_RECORD_ID], found[_START_AT]) == (source, record_id, start_at):
             return list(found)
-        key += 1
-    return None
+    raise AssertionError("there are always further numbers")
 
 
-def free_key(cx: sqlite3.Connection, month: int, key: int) -> int:
-    """The first number from `key` on that no transaction of the month has."""
-    while cx.execute(f"SELECT 1 FROM {table_of(month)} WHERE key = ?", (key,)).fetchone():
-        key += 1
-    return key
+def free_key(cx: sqlite3.Connection, month: int, source: int, record_id: str, start_at: int) -> int:
+    """The first number of a natural key that no transaction of the month has."""
+    sql = f"SELECT 1 FROM {table_of(month)} WHERE key = ?"
+    return next(key for key in _keys(source, record_id, start_at) if not cx.execute(sql, (key,)).fetchone())
+
+
+def _keys(source: int, record_id: str, start_at: int) -> Iterator[int]:
+    """The numbers of a natural key, in the order in which they are tried; the second is made when it is needed."""
+    yield key_of(source, record_id, start_at)
+    yield from keys_after(source, record_id, start_at)
 
 
 def find_by_id(cx: sqlite3.Connection, transaction: int) -> Row | None:

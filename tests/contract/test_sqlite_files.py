@@ -1,5 +1,6 @@
 """What the SQLite engine makes of files, directories and disks that are not as they should be: words, no loss."""
 
+import os
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -65,6 +66,19 @@ async def test_a_store_may_have_any_name(engine: SqliteEngine, name: str) -> Non
     cx = connect_reader(engine.path)
     assert cx.execute("SELECT name FROM sources").fetchall() == [("pop-nyc",)]
     cx.close()
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o640), (0o077, 0o600), (0o000, 0o640)])
+async def test_nobody_but_the_owner_and_the_group_may_read_a_store(engine: SqliteEngine, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        store = await engine.open()
+        await store.register_sources(["pop-nyc"])
+        modes = {path.name: path.stat().st_mode & 0o777 for path in engine.path.parent.iterdir()}
+        await store.close()
+    finally:
+        os.umask(before)
+    assert modes == {engine.path.name + suffix: mode for suffix in ("", "-wal", "-shm", ".lock")}
 
 
 async def test_a_running_store_is_not_migrated_by_another(site: Site, engine: SqliteEngine) -> None:

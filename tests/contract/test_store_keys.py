@@ -1,11 +1,11 @@
 """A natural key is kept as a number of 63 bits. Now and then two keys have one number: they stay two calls."""
 
-from itertools import permutations
+from itertools import permutations, product
 from typing import Final
 
 import pytest
 
-from rating.store.batch import key_of
+from rating.store.batch import COLUMN, key_of, keys_after
 from tests.builders import START, cdr_json, micros
 from tests.contract.store_site import Site
 
@@ -72,3 +72,38 @@ async def test_a_third_of_the_same_number_is_new_beside_one_stored_and_one_in_su
     assert await site.send(cdr_json(**third), source=SOURCE) == (1, 0, 0)
     assert await site.send(cdr_json(**third, duration=62), source=SOURCE) == (0, 0, 1)
     assert await site.send(stored, suspended, cdr_json(**third), source=SOURCE) == (0, 3, 0)
+
+
+def chosen(number: int) -> str:
+    """One of 2^17 ids that share their CRC-32: the parts of which it is made do."""
+    return "".join(("plumless", "buckeroo")[number >> bit & 1] for bit in range(17))
+
+
+async def test_ids_chosen_to_have_one_number_each_find_a_free_one_at_once(site: Site) -> None:
+    source = site.numbers_of[SOURCE]
+    ids = ["".join(parts) for parts in product(("plumless", "buckeroo"), repeat=8)]
+    assert len({key_of(source, id_, micros(START)) for id_ in ids}) == 1
+    lines = [cdr_json(id=id_) for id_ in ids]
+    admission = await site.write(site.batch(*lines, source=SOURCE))
+    assert [row[COLUMN["id"]] for row in admission.stored] == [1, *range(len(ids) + 1, 2 * len(ids))]
+    assert site.store.last_id == admission.stored[-1][COLUMN["id"]]
+    first, *others = (row[COLUMN["key"]] for row in admission.stored)
+    assert first == key_of(source, ids[0], micros(START))
+    assert others == [next(keys_after(source, id_, micros(START))) for id_ in ids[1:]]
+    await site.reopen()
+    assert await site.send(*lines, source=SOURCE) == (0, 256, 0)
+    assert await site.send(*(cdr_json(id=id_, duration=62) for id_ in ids), source=SOURCE) == (0, 0, 256)
+
+
+@pytest.mark.parametrize("order", [*permutations((0, 38823, 62051))])
+async def test_whose_second_number_is_taken_too_gets_the_next(site: Site, order: tuple[int, ...]) -> None:
+    source = site.numbers_of[SOURCE]
+    second, same = (next(keys_after(source, chosen(number), micros(START))) for number in (38823, 62051))
+    assert second == same
+    assert len({key_of(source, chosen(number), micros(START)) for number in order}) == 1
+    for number in order:
+        assert await site.send(cdr_json(id=chosen(number)), source=SOURCE) == (1, 0, 0)
+    await site.reopen()
+    for number in order:
+        assert await site.send(cdr_json(id=chosen(number)), source=SOURCE) == (0, 1, 0)
+        assert await site.send(cdr_json(id=chosen(number), duration=62), source=SOURCE) == (0, 0, 1)

@@ -390,6 +390,7 @@ async def test_a_daemon_that_ends_takes_no_post(site: Path) -> None:
         for refused in (await waiting, await feed.request(encoded(a_post("c")))):
             assert refused.status == 503
             assert int(refused.headers["retry-after"]) >= 1
+            assert "the daemon is stopping" in refused.json["detail"]
         feed.begin_committing()
         assert await first == (1, 0, 0)
         assert feed.stored() == ["a"]

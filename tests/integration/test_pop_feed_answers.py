@@ -1,10 +1,12 @@
 """The POP feed's answers beside the counts: who may not, what is not there, and how every answer is delivered."""
 
+import asyncio
 import gzip
 import json
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 
 from tests.integration.daemon_in_thread import DaemonInThread
 from tests.pop_by_hand import Answer, head, plug, read_answer
@@ -98,8 +100,14 @@ def test_a_wrong_method_or_path_is_a_problem(
 def test_a_stream_that_does_not_ask_for_an_upgrade_is_a_problem(daemon: DaemonInThread) -> None:
     with daemon.pop() as pop:
         answer = pop.get("/v1/stream")
-    assert 400 <= answer.status < 500
-    assert answer.is_problem
+        assert answer.status == 426
+        assert answer.is_problem
+        assert "WebSocket" in answer.json["detail"]
+        assert answer.headers["upgrade"] == "websocket"
+        broken = pop.request("GET", "/v1/stream", headers={"Connection": "Upgrade", "Upgrade": "websocket"})
+        assert broken.status == 400
+        assert broken.is_problem
+        assert "WebSocket" in broken.json["detail"]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +125,16 @@ def test_what_is_no_request_is_a_problem_too(shared_daemon: DaemonInThread, requ
         answer = read_answer(wire)
     assert 400 <= answer.status < 500
     assert answer.is_problem
+    assert "server" not in answer.headers
+
+
+async def test_no_answer_says_which_software_runs_here(daemon: DaemonInThread) -> None:
+    answers = [answer for _, answer in await asyncio.to_thread(every_kind_of_answer, daemon)]
+    answers += [await asyncio.to_thread(daemon.ask_ops, path) for path in ("/healthz", "/metrics", "/nowhere")]
+    assert [answer for answer in answers if "server" in answer.headers] == []
+    headers = {"Authorization": f"Bearer {TOKENS['pop-a']}"}
+    async with ClientSession(headers=headers) as session, session.ws_connect(f"{daemon.base}/v1/stream") as stream:
+        assert "Server" not in stream._response.headers
 
 
 def every_kind_of_answer(daemon: DaemonInThread) -> list[tuple[int, Answer]]:

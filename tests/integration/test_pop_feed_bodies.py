@@ -32,6 +32,11 @@ def nothing_was_stored(daemon: DaemonInThread) -> bool:
     return not daemon.stored() and not daemon.suspended() and not daemon.rows("SELECT * FROM batches")
 
 
+def faults_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What a log says that somebody should look at."""
+    return [record.message for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
+
+
 def chunk(data: bytes) -> bytes:
     return f"{len(data):x}\r\n".encode() + data + b"\r\n"
 
@@ -174,7 +179,9 @@ CUT_SHORT = [
 
 
 @pytest.mark.parametrize("sent", CUT_SHORT)
-def test_a_body_cut_short_by_a_sender_that_still_listens_is_400(daemon: DaemonInThread, sent: bytes) -> None:
+def test_a_body_cut_short_by_a_sender_that_still_listens_is_400(
+    daemon: DaemonInThread, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     with plug(daemon.feed) as wire:
         wire.sendall(sent)
         _let_it_arrive(daemon)
@@ -183,6 +190,8 @@ def test_a_body_cut_short_by_a_sender_that_still_listens_is_400(daemon: DaemonIn
     assert answer.status == 400
     assert answer.is_problem
     assert nothing_was_stored(daemon)
+    daemon.stop()
+    assert faults_in(caplog) == []
 
 
 @pytest.mark.parametrize("sent", CUT_SHORT)
@@ -240,7 +249,7 @@ def test_a_dropped_connection_is_no_fault_of_ours(daemon: DaemonInThread, caplog
         _let_it_arrive(daemon)
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     daemon.stop()
-    assert [record.message for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
+    assert faults_in(caplog) == []
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,34 @@ def test_32_requests_of_500_records_are_never_refused_and_beyond_the_queue_it_is
         assert len(daemon.stored()) == IN_FLIGHT * RECORDS + 1
 
 
+def test_one_pops_huge_batch_does_not_have_the_others_refused(site: Path) -> None:
+    with running(write_config(site, feed="max_queue_records = 16000")) as daemon:
+        daemon.committing.shut()
+        with daemon.pop("pop-a") as huge, daemon.pop("pop-a") as late, daemon.pop("pop-b") as other:
+            begin(huge, b"?\n" * 40_000)
+            daemon.wait_queued(40_000)
+            begin(other, batch_of(0))
+            daemon.wait_queued(40_000 + RECORDS)
+            assert late.send(b"?").status == 503
+            assert late.say({"kind": "transaction", "records": []}).status == 503
+            daemon.committing.open()
+            assert (end(huge), end(other)) == (200, 200)
+
+
+def test_who_is_refused_is_refused_before_the_body_is_read(site: Path) -> None:
+    with running(write_config(site, feed="max_queue_records = 16000")) as daemon:
+        daemon.committing.shut()
+        with daemon.pop() as full:
+            begin(full, b"?\n" * 16_000)
+            daemon.wait_queued(16_000)
+            for path in ("/v1/transactions", "/v1/messages"):
+                with plug(daemon.feed) as wire:
+                    wire.sendall(head(TOKENS["pop-a"], "Content-Length: 1000", path=path))
+                    assert read_answer(wire).status == 503
+            daemon.committing.open()
+            assert end(full) == 200
+
+
 def test_32_bodies_of_500_records_may_be_on_their_way_at_once(site: Path) -> None:
     """Each is well below the limit; all of them have begun to arrive, and none is whole yet."""
     with running(write_config(site, feed="max_body_bytes = 1000000")) as daemon:
@@ -166,6 +194,7 @@ def test_while_it_drains_what_was_taken_is_answered_and_new_work_is_refused(daem
         assert refused.status == 503
         assert int(refused.headers["retry-after"]) >= 1
         assert refused.is_problem
+        assert "the daemon is stopping" in refused.json["detail"]
         with pytest.raises(ConnectionError):
             plug(daemon.feed)
         daemon.committing.open()

@@ -121,6 +121,39 @@ async def test_what_was_sent_before_a_message_that_is_too_long_is_stored(small: 
         assert pop.send(ndjson(*some_records(10))).counts == (0, 10, 0)
 
 
+@pytest.mark.parametrize(("over", "compress"), [(1, 0), (1000, 0), (1, 15), (2, 15)])
+async def test_what_came_before_a_message_that_is_too_long_is_answered_first(
+    small: DaemonInThread, over: int, compress: int
+) -> None:
+    """A packed one that is a byte too long is found by the daemon, the others by aiohttp."""
+    small.committing.shut()
+    async with stream(small, compress=compress) as socket:
+        for n in range(10):
+            await socket.send_bytes(ndjson(a_record(f"r-{n}")))
+        await socket.send_bytes(bytes(LIMIT + over))
+        await asyncio.to_thread(_wait_queued_at_least, small, 10)
+        receiving = asyncio.ensure_future(socket.receive())
+        await asyncio.wait({receiving}, timeout=0.2)
+        assert not receiving.done()  # nothing of it is durable
+        small.committing.open()
+        told = [json.loads((await receiving).data), *await answers(socket, 9)]
+        message = await socket.receive()
+    assert [(answer["batch"], answer["accepted"]) for answer in told] == [(n + 1, 1) for n in range(10)]
+    assert message.type is WSMsgType.CLOSE
+    assert message.data == 1009
+
+
+async def test_what_came_before_a_broken_frame_is_answered_first(small: DaemonInThread) -> None:
+    async with stream(small) as socket:
+        for n in range(5):
+            await socket.send_bytes(ndjson(a_record(f"r-{n}")))
+        await socket._writer.send_frame(b"", 0x3)  # type: ignore[arg-type]  # an opcode that nobody has
+        told = await answers(socket, 5)
+        message = await socket.receive()
+    assert [answer["accepted"] for answer in told] == [1] * 5
+    assert message.data == 1002
+
+
 async def test_http_and_websocket_of_one_source_are_one_source(daemon: DaemonInThread) -> None:
     with daemon.pop("pop-a") as a, daemon.pop("pop-b") as b:
         async with stream(daemon, "pop-a") as socket:

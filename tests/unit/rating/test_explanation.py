@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rating.cdr import CDR, MICROS
-from rating.explanation import Explanation, Run, as_json, charge_text
+from rating.explanation import Explanation, Run, as_json
 from rating.rater import Rater
 from rating.tariff import TariffText, parse_tariff
 
@@ -161,23 +161,6 @@ def test_a_charge_that_was_cut_says_so_and_keeps_its_exact_amounts() -> None:
     answer = explained("33", "2026-11-20T12:00:00+00:00", "120")
     assert (answer["charge"], answer["capped"], answer["connect_fee"]) == ("1.5000", True, "0.050")
     assert sum(Fraction(run["amount"]) for run in answer["explain"]) == Fraction(120, 7)
-
-
-@pytest.mark.parametrize(
-    ("charge_micros", "decimals", "text"),
-    [
-        (1_400_000, 4, "1.4000"),
-        (0, 4, "0.0000"),
-        (0, 0, "0"),
-        (7_000_000, 0, "7"),
-        (1, 6, "0.000001"),
-        (100, 4, "0.0001"),
-        (-1_400_000, 2, "-1.40"),
-        (2**63 - 1, 6, "9223372036854.775807"),
-    ],
-)
-def test_a_charge_has_exactly_its_places(charge_micros: int, decimals: int, text: str) -> None:
-    assert charge_text(charge_micros, decimals) == text
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rating.cdr import CDR, MICROS
-from rating.explanation import Explanation, charge_text
+from rating.explanation import Explanation
+from rating.money import format_micros
 from rating.periods import TariffCalendar
 from rating.rater import Charge, Rater
 from rating.tariff import Tariff, TariffText, parse_tariff
@@ -61,7 +62,7 @@ def charged(rater: Rater, cdr: CDR, provider: str | None = None, service: str | 
         return charge
     assert isinstance(explanation, Explanation)
     assert_explained(charge, explanation)
-    return charge_text(charge.charge_micros, rater.tariff.decimals), charge.billed_s
+    return format_micros(charge.charge_micros, rater.tariff.decimals), charge.billed_s
 
 
 def assert_explained(charge: Charge, explanation: Explanation) -> None:

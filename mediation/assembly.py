@@ -1,0 +1,115 @@
+"""The parts of a daemon, made of a configuration and an open store, each handed what it needs."""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from control.users import Users
+from mediation.config import Config
+from mediation.feed_set import FeedSet
+from mediation.pipeline.front import OLDEST_AT, Front
+from mediation.pipeline.metrics import PipelineMetrics
+from mediation.pipeline.owner import StoreOwner
+from mediation.pipeline.recycling import Recycler
+from mediation.provisions import DirectoryBuilder, Provisions, load_counters
+from rating.cdr import MICROS
+from rating.store.partitions import month_bounds
+from rating.store.readers import open_readers
+from rating.store.sqlite import SqliteStore
+from web.application import ControlPlane
+from web.site import Site
+
+log: Final = logging.getLogger(__name__)
+
+GAUGES: Final = {
+    "tollkeeper_queued_records": "Records waiting for their commit",
+    "tollkeeper_counters": "Counters in memory",
+    "tollkeeper_last_transaction": "The greatest transaction id",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a running daemon consists of."""
+
+    store: SqliteStore
+    front: Front
+    owner: StoreOwner
+    provisions: Provisions
+    feeds: FeedSet
+    users: Users
+    recycler: Recycler
+
+
+async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int], registry: CollectorRegistry) -> Parts:
+    """The parts on both sides of the seam, the feeds in front of them, and who works on what they hold."""
+    sources = await store.register_sources(config.sources)
+    builder = DirectoryBuilder(config.rating.default_tariff)
+    directory = builder.build(await store.provisioned())
+    counters = await load_counters(store, directory.accounts)
+    metrics = PipelineMetrics(registry, sources)
+    owner = StoreOwner(
+        store,
+        counters,
+        metrics,
+        max_queued=max((feed.max_queue_records for feed in config.pop_feeds), default=50_000),
+        max_commit=config.store.commit_records,
+    )
+    values: tuple[Callable[[], float], ...] = (lambda: owner.queued, lambda: len(counters), lambda: store.last_id)
+    for (name, help_text), value in zip(GAUGES.items(), values, strict=True):
+        Gauge(name, help_text, registry=registry).set_function(value)
+    front = Front(directory, _oldest_at(config.store.retention_months, clock()))
+    log.info(
+        "store open",
+        extra={
+            "path": str(config.store.path),
+            "accounts": len(directory.accounts),
+            "lines": directory.lines,
+            "tariffs": len(directory.tariffs),
+            "last_transaction": store.last_id,
+        },
+    )
+    return Parts(
+        store,
+        front,
+        owner,
+        Provisions(store, builder, front, owner, clock),
+        FeedSet(config, sources, front, owner, store, clock, metrics.activity),
+        await Users.load(store, clock),
+        Recycler(store, front, owner, clock, sources),
+    )
+
+
+async def control_plane(
+    config: Config, parts: Parts, clock: Callable[[], int], stack: contextlib.AsyncExitStack
+) -> ControlPlane:
+    """The pages and the API, with readers of their own."""
+    assert config.web is not None
+    readers = await stack.enter_async_context(open_readers(config.store.path))
+    site = Site(
+        readers=readers,
+        users=parts.users,
+        owner=parts.owner,
+        front=parts.front,
+        recycler=parts.recycler,
+        feeds=parts.feeds.status,
+        clock=clock,
+        secure_cookies=config.web.secure_cookies,
+        version=version("tollkeeper"),
+    )
+    return ControlPlane(site)
+
+
+def _oldest_at(retention_months: int, now: int) -> int:
+    """The first instant that the retention keeps."""
+    if not retention_months:
+        return OLDEST_AT
+    today = datetime.fromtimestamp(now // MICROS, UTC)
+    index = today.year * 12 + today.month - 1 - retention_months
+    return max(OLDEST_AT, month_bounds(index // 12 * 100 + index % 12 + 1)[0])

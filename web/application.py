@@ -1,0 +1,51 @@
+"""The control plane's application, put together: gate, pages, API, static files."""
+
+from typing import Final
+
+from aiohttp import web
+
+from web.gate import gate
+from web.headers import protect
+from web.live import LiveParts
+from web.pages.accounts import AccountsPages
+from web.pages.calls import CallsPages
+from web.pages.feeds import FeedsPages
+from web.pages.overview import OverviewPages
+from web.pages.sign_in import SignInPages
+from web.refusals import as_pages_or_problems
+from web.rendering import set_up
+from web.request import SITE
+from web.routing import ANYBODY, DECLARED, Route, add_routes
+from web.site import Site
+from web.static_files import StaticFiles
+
+MAX_BODY_BYTES: Final = 4 << 20
+
+
+class ControlPlane:
+    """`application` is what the listener of [web] serves."""
+
+    def __init__(self, site: Site) -> None:
+        self._live = LiveParts()
+        static = StaticFiles()
+        self.application = web.Application(middlewares=[as_pages_or_problems, gate], client_max_size=MAX_BODY_BYTES)
+        self.application[SITE] = site
+        self.application[DECLARED] = {}
+        self.application.on_response_prepare.append(protect)
+        set_up(self.application, static)
+        add_routes(
+            self.application,
+            (Route("GET", "/static/{name:.+}", static.serve, ANYBODY, "A style sheet, script or picture"),),
+        )
+        for part in (
+            SignInPages(site),
+            OverviewPages(site, self._live),
+            CallsPages(site),
+            AccountsPages(site, self._live),
+            FeedsPages(site, self._live),
+        ):
+            add_routes(self.application, part.routes())
+
+    def close_streams(self) -> None:
+        """End what is open for as long as a page is: the daemon stops."""
+        self._live.close()

@@ -1,0 +1,74 @@
+"""Accounts, for staff: found, and each with its use, its limit, what is left, its lines and last calls."""
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from rating.account import Account
+from rating.search.keys import Sort
+from rating.search.search import search_account
+from rating.search.seeking import lines_of
+from rating.store.account_list import find_accounts, lines_with_services
+from web.live import LiveParts
+from web.refusals import NotFound
+from web.rendering import render
+from web.routing import STAFF, Route
+from web.site import Site
+from web.usage import usage_of
+
+ROWS: Final = 50
+LAST_CALLS: Final = 10
+
+
+class AccountsPages:
+    """`/accounts`, `/accounts/N`."""
+
+    def __init__(self, site: Site, live: LiveParts) -> None:
+        self._site = site
+        self._live = live
+
+    def routes(self) -> tuple[Route, ...]:
+        """What these pages serve."""
+        return (
+            Route("GET", "/accounts", self._list, STAFF, "Accounts with usage, limit and what is left"),
+            Route("GET", "/accounts/{account}", self._one, STAFF, "One account", owned="account"),
+            Route("GET", "/accounts/{account}/events", self._events, STAFF, "One account, live", owned="account"),
+        )
+
+    async def _list(self, request: web.Request) -> web.StreamResponse:
+        words, after = request.query.get("q", "")[:200], request.query.get("after", "")[:100]
+        page = await self._site.readers.read(find_accounts, words, after, ROWS)
+        # The page's numbers and the counters' are of the same accounts: both follow the directory.
+        known = self._site.directory.accounts
+        used = [usage_of(self._site, account) for account in page.accounts if account.account in known]
+        return render(request, "accounts.html", {"page": page, "used": used, "q": words, "after": after})
+
+    async def _one(self, request: web.Request) -> web.StreamResponse:
+        return render(request, "account_of_customer.html", await self._part(request))
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        self._account(request)
+        return await self._live.stream(request, "account_part.html", self._part)
+
+    async def _part(self, request: web.Request) -> dict[str, Any]:
+        account = self._account(request)
+        lines = await self._site.readers.read(lines_with_services, account.account)
+        return {
+            "account": account,
+            "used": usage_of(self._site, account),
+            "lines": lines,
+            "calls": await last_calls(self._site, account.account),
+        }
+
+    def _account(self, request: web.Request) -> Account:
+        account = self._site.directory.accounts.get(request.match_info["account"])
+        if account is None:
+            raise NotFound
+        return account
+
+
+async def last_calls(site: Site, account: str, number: int = LAST_CALLS) -> list[dict[str, Any]]:
+    """The newest calls of an account."""
+    lines = await site.readers.read(lines_of, account)
+    page = await site.readers.read(search_account, account, lines, (), Sort(), None, number)
+    return page.rows

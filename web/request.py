@@ -1,0 +1,38 @@
+"""What a request knows once the gate has looked at it: the site, who asks, and the form token."""
+
+from typing import Final
+
+from aiohttp import web
+
+from control.users import Principal, Session
+from web.site import Site
+
+SITE: Final = web.AppKey("site", Site)
+PRINCIPAL: Final = "principal"
+SESSION: Final = "session"
+SESSION_TOKEN: Final = "session token"  # noqa: S105  # a key's name
+
+
+def principal_of(request: web.Request) -> Principal:
+    """Who is asking, on a route that wants somebody signed in."""
+    found = request.get(PRINCIPAL)
+    assert isinstance(found, Principal)
+    return found
+
+
+def session_of(request: web.Request) -> Session:
+    """The session by which a page is asked for."""
+    found = request.get(SESSION)
+    assert isinstance(found, Session)
+    return found
+
+
+def csrf_of(request: web.Request) -> str:
+    """What a form of the session has to carry; empty without a session."""
+    token = request.get(SESSION_TOKEN)
+    return request.app[SITE].users.csrf_token(token) if token else ""
+
+
+def is_api(request: web.Request) -> bool:
+    """Whether a program is asking."""
+    return request.path.startswith("/api/")

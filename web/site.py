@@ -1,0 +1,35 @@
+"""What the pages can see of the daemon: one record of the parts, handed over when it starts."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from control.users import Users
+from mediation.feeds.status import FeedStatus
+from mediation.pipeline.front import Front
+from mediation.pipeline.owner import StoreOwner
+from mediation.pipeline.recycling import Recycler
+from rating.directory import Directory
+from rating.store.readers import Readers
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The parts that pages and API are made of."""
+
+    readers: Readers
+    users: Users
+    owner: StoreOwner
+    front: Front
+    """Its directory is what is provisioned, as of now."""
+    recycler: Recycler
+    feeds: Callable[[], Awaitable[list[FeedStatus]]]
+    """How each feed stands."""
+    clock: Callable[[], int]
+    """µs since 1970 UTC, now."""
+    secure_cookies: bool
+    version: str
+
+    @property
+    def directory(self) -> Directory:
+        """Accounts, lines and tariffs as of now."""
+        return self.front.directory
