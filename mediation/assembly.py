@@ -45,6 +45,7 @@ class Parts:
     feeds: FeedSet
     users: Users
     recycler: Recycler
+    metrics: PipelineMetrics
 
 
 async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int], registry: CollectorRegistry) -> Parts:
@@ -83,6 +84,7 @@ async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int],
         FeedSet(config, sources, front, owner, store, clock, metrics.activity),
         await Users.load(store, clock),
         Recycler(store, front, owner, clock, sources),
+        metrics,
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from mediation.config import Config, Listen
 from mediation.feeds import connections
 from mediation.ops import Ops
 from mediation.schema import all_migrations
+from mediation.sd_notify import READY, STOPPING, ServiceManager
+from mediation.supervision import supervise
 from rating.store.errors import StoreError
 from rating.store.sqlite import open_store
 from web.application import ControlPlane
@@ -49,8 +52,14 @@ def wall_clock() -> int:
 class Daemon:
     """One run of the daemon, from open store to closed store."""
 
-    def __init__(self, config: Config, clock: Callable[[], int] = wall_clock) -> None:
+    def __init__(
+        self, config: Config, clock: Callable[[], int] = wall_clock, manager: ServiceManager | None = None
+    ) -> None:
         self._config = config
+        self._manager = manager or ServiceManager()
+        self._certificates: dict[str, ssl.SSLContext] = {}
+        self.reload = asyncio.Event()
+        """Set, it has the configuration read again."""
         self._clock = clock
         self._registry = CollectorRegistry()
         self._ops = Ops(self._registry)
@@ -82,8 +91,17 @@ class Daemon:
                 gc.set_threshold(*GC_THRESHOLD)
                 ready(self.addresses)
                 log.info("ready", extra={"listening": {name: f"{h}:{p}" for name, (h, p) in self.addresses.items()}})
-                await _first_of({writing, *running}, stop)
+                self._manager.tell(READY)
+                supervising = supervise(
+                    self._config, parts, self._manager, self._certificates, self.reload, lambda: not writing.done()
+                )
+                for task in supervising:
+                    stack.callback(task.cancel)
+                failing = asyncio.create_task(store.until_failed(), name="the store's failure")
+                stack.callback(failing.cancel)
+                await _first_of({writing, failing, *running, *supervising}, stop)
             finally:
+                self._manager.tell(STOPPING)
                 await self._drain(parts, writing)
 
     async def _take_commands(self, stack: contextlib.AsyncExitStack, parts: Parts) -> None:
@@ -130,6 +148,8 @@ class Daemon:
 
     async def _listen(self, table: str, listen: Listen, runner: connections.Runner) -> tuple[str, int]:
         tls = listen.tls.server_context() if listen.tls else None
+        if tls is not None:
+            self._certificates[table] = tls
         try:
             self.addresses[table] = await connections.listen(runner, listen.host, listen.port, tls)
             return self.addresses[table]

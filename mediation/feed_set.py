@@ -117,6 +117,14 @@ class FeedSet:
         """The feeds of POPs, by name: their tokens can be replaced while they run."""
         return {each.section.name: each.pop for each in self._listeners if each.pop is not None}
 
+    def use_sources(self, section: PopFeed, numbers: Mapping[str, int]) -> None:
+        """A running feed's sources and tokens from now on; the pipeline knows their numbers."""
+        self._sources = {**self._sources, **numbers}
+        for each in self._listeners:
+            if each.pop is not None and each.section.name == section.name:
+                each.section = section
+                each.pop.replace_tokens({s.token: (s.name, numbers[s.name]) for s in section.sources})
+
     async def start(self, stack: contextlib.AsyncExitStack, listen: Listening) -> "list[asyncio.Task[None]]":
         """Take work. The tasks that must not end before `stop`."""
         for each in self._listeners:

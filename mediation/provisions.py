@@ -28,6 +28,10 @@ class DirectoryBuilder:
         self._default_tariff = default_tariff
         self._versions: dict[int, TariffVersion] = {}
 
+    def use_default_tariff(self, name: str | None) -> None:
+        """Rates from the next `build` on by this tariff where no other is named."""
+        self._default_tariff = name
+
     def build(self, provisioned: Provisioned) -> Directory:
         """The directory of all accounts, lines and tariffs. Raises TariffError for a stored tariff that a newer
         program refuses."""
@@ -86,6 +90,12 @@ class Provisions:
             number = await self._store.import_tariff(text, tariff, self._clock())
             self._front.directory = await self._built()
             return number
+
+    async def use_default_tariff(self, name: str | None) -> None:
+        """Rate from now on by this tariff where neither line nor account names one."""
+        async with self._turn:
+            self._builder.use_default_tariff(name)
+            self._front.directory = await self._built()
 
     async def _built(self) -> Directory:
         return await asyncio.to_thread(self._builder.build, await self._store.provisioned())

@@ -52,20 +52,12 @@ class Explanation:
     """In the order of the call; none for a call that was not answered."""
 
 
-def charge_text(charge_micros: int, decimals: int) -> str:
-    """A charge as a decimal string with exactly `decimals` places (0 to 6), as "1.4000"; negative for a reversal.
-
-    The charge has to be a multiple of 10 ** -decimals, as every one rounded to `decimals` is.
-    """
-    return format_micros(charge_micros, decimals)
-
-
 def as_json(id: str | None, explanation: Explanation) -> dict[str, object]:  # noqa: A002  (the contract's word)
     """The object that `tollkeeper rate` prints for a CDR with this id; `id` None where it could not be read."""
     zone = ZoneInfo(explanation.timezone)
     return {
         "id": id,
-        "charge": charge_text(explanation.charge_micros, explanation.decimals),
+        "charge": format_micros(explanation.charge_micros, explanation.decimals),
         "currency": explanation.currency,
         "destination": explanation.destination,
         "place_called": explanation.place_called,

@@ -1,16 +1,14 @@
 """`bench ingest`: from a socket to durable, deduplicated, guided, rated and counted transactions."""
 
-import json
 import sqlite3
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from mediation.bench.site import TOKEN, RunningDaemon, Site, daemon
+from mediation.bench.sending import Load, sending
+from mediation.bench.site import RunningDaemon, Site, daemon
 from mediation.failure import Failure
 from mediation.formats.ndjson import parse_line
 from rating.cdr import CDR
@@ -64,29 +62,12 @@ def run_ingest(options: IngestOptions, directory: Path) -> dict[str, Any]:
 
 def _load(options: IngestOptions, site: Site, running: RunningDaemon, now: datetime) -> dict[str, Any]:
     """Post everything from a process of its own; its figures, and the daemon's."""
-    command = [
-        sys.executable, "-m", "simulators.load", "--url", running.feed_url, "--token", TOKEN,
-        "--records", str(options.records), "--batch", str(options.batch), "--in-flight", str(options.in_flight),
-        "--lines-count", str(options.accounts), "--prefixes", str(site.prefixes), "--seed", str(_LOAD_SEED),
-        "--now", now.isoformat(),
-    ]  # fmt: skip
-    load = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert load.stdin is not None
-    assert load.stdout is not None
-    try:
-        if not load.stdout.readline():
-            raise Failure("the load generator did not start")
+    load = Load(options.records, _LOAD_SEED, now, options.batch, options.in_flight)
+    with sending(site, running, load) as sender:
         before = running.cpu_s()
-        load.stdin.write("\n")
-        load.stdin.close()
-        figures: dict[str, Any] = json.loads(load.stdout.readline())
+        sender.begin()
+        figures = sender.figures()
         cpu_s = running.cpu_s() - before
-    finally:
-        load.kill()
-        load.wait()
-        load.stdout.close()
-    if figures["errors"] or figures["accepted"] != options.records:
-        raise Failure(f"not everything was accepted: {figures}")
     figures["records_per_s"] = round(options.records / figures["seconds"])
     figures["cpu_us_per_record"] = round(cpu_s / options.records * 1e6, 2)
     return figures

@@ -33,6 +33,15 @@ listen = "127.0.0.1:0"
 token = "{TOKEN}"
 """
 
+_WEB: Final = """
+[web]
+listen = "127.0.0.1:0"
+secure_cookies = false
+"""
+
+LINES_OF_CONSOLIDATED: Final = 50
+"""Lines of an account that is consolidated; the others have one each."""
+
 TARIFF: Final = """
 name = "bench"
 currency = "USD"
@@ -64,12 +73,22 @@ def deck(prefixes: int, seed: int = 1) -> tuple[str, list[str]]:
     return "\n".join(lines) + "\n", list(chosen)
 
 
+def account_number(index: int) -> str:
+    """The number of an account."""
+    return f"40{index:08d}"
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """Files of a fresh site."""
 
     directory: Path
     accounts: int
+    """There are as many lines."""
+    consolidated: int = 0
+    """Of the first accounts, how many have many lines, at the cost of those that come after."""
+    pages: bool = False
+    """Whether pages are served."""
 
     @property
     def config(self) -> Path:
@@ -83,9 +102,13 @@ class Site:
     def prefixes(self) -> Path:
         return self.directory / "prefixes.txt"
 
+    def owner(self, line: int) -> int:
+        """The index of the account that a line belongs to."""
+        return line // LINES_OF_CONSOLIDATED if line < self.consolidated * LINES_OF_CONSOLIDATED else line
+
     def provision(self, prefixes: int) -> None:
         """Write the files and import them."""
-        self.config.write_text(_CONFIG)
+        self.config.write_text(_CONFIG + (_WEB if self.pages else ""))
         (self.directory / "tariff.toml").write_text(TARIFF)
         text, chosen = deck(prefixes)
         (self.directory / "bench.csv").write_text(text)
@@ -93,9 +116,9 @@ class Site:
         accounts = ["account,name,email,currency,timezone,credit_limit,tariff,agent,cycle_day"]
         lines = ["line,account,provider,service,switch"]
         for index in range(self.accounts):
-            number = f"40{index:08d}"
+            number = account_number(index)
             accounts.append(f"{number},Customer {index},,USD,America/New_York,2500,bench,,{index % 28 + 1}")
-            lines.append(f"{line_number(index)},{number},Atlantic Telecom,long-distance,")
+            lines.append(f"{line_number(index)},{account_number(self.owner(index))},Atlantic Telecom,long-distance,")
         (self.directory / "accounts.csv").write_text("\n".join(accounts) + "\n")
         (self.directory / "lines.csv").write_text("\n".join(lines) + "\n")
         for kind, file in (("accounts", "accounts.csv"), ("lines", "lines.csv"), ("tariff", "tariff.toml")):

@@ -19,9 +19,9 @@ def add_parser(commands: Any) -> None:
     parser = add_command(
         commands, "demo", run, "watch the system at work",
         "Run the system on an embedded store in a temporary directory, fed by two simulated POPs, with pages to watch"
-        " it on and logins to try; it prints where to look. Ctrl-C ends it. --once plays the scripted story (calls → rated"
-        " → credit limit crossed → bar confirmed → mail delivered → bill → refused payment) and exits 0 only if every"
-        " step was observed; this version plays the first two, and exits 1.",
+        " it on and logins to try; it prints where to look. Ctrl-C ends it. --once plays the scripted story (calls →"
+        " rated → credit limit crossed → bar confirmed → mail delivered → bill → refused payment) and exits 0 only if"
+        " every step was observed; this version plays the first two, and exits 1.",
     )  # fmt: skip
     parser.add_argument("--once", action="store_true", help="play one scripted story and exit")
     parser.add_argument(

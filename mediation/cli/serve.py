@@ -14,6 +14,7 @@ from mediation.cli.options import add_command, add_config, configuration
 from mediation.config import Config
 from mediation.daemon import Daemon
 from mediation.logs import setup_logging
+from mediation.sd_notify import service_manager
 from rating.store.errors import StoreError
 from rating.tariff import TariffError
 
@@ -57,8 +58,9 @@ def run(args: argparse.Namespace) -> int:
 
 async def _serve(config: Config) -> None:
     stop = asyncio.Event()
+    daemon = Daemon(config, manager=service_manager())
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await Daemon(config).run(stop)
+    for number, asked in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, daemon.reload)):
+        loop.add_signal_handler(number, asked.set)
+    await daemon.run(stop)
     log.info("stopped")

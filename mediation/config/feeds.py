@@ -41,7 +41,7 @@ class PopFeed:
     """Records of one source that wait for the store at most; then 503. The least is 32 requests of 500 records."""
     read_timeout_s: Annotated[int, Key("read_timeout"), Duration("1s", "1h")] = 30
     """A body must arrive within it."""
-    quiet_after_s: Annotated[int, Key("quiet_after"), Duration("1s", "31d", '"5m"')] = 300
+    quiet_after_s: Annotated[int, Key("quiet_after"), Duration("1s", "31d", '"15m"')] = 900
     """A source that has sent nothing for so long is shown as silent."""
 
 
@@ -61,7 +61,7 @@ class FilesFeed:
     torn_after_s: Annotated[int, Key("torn_after"), Duration("1s", "31d", '"10m"')] = 600
     """A file that ends in the middle of a record, or of its gzip data, is waited for so long; then it is taken as it
     is, or put into `failed` where it cannot be unpacked."""
-    quiet_after_s: Annotated[int, Key("quiet_after"), Duration("1s", "31d", '"1h"')] = 3600
+    quiet_after_s: Annotated[int, Key("quiet_after"), Duration("1s", "31d", '"15m"')] = 900
     """A source that has sent nothing for so long is shown as silent."""
 
 
@@ -79,11 +79,11 @@ class HttpFeed:
     """For formats that carry local time."""
     token: Annotated[str | None, Secret()] = field(default=None, repr=False)
     """Bearer token that a post must carry; None: whoever reaches the listener may post."""
-    max_body_bytes: Annotated[int, Whole(1_000, 1_000_000_000)] = 1_000_000
+    max_body_bytes: Annotated[int, Whole(1_000, 1_000_000_000)] = 16_000_000
     """Longest body, decoded; a longer one is answered 413."""
     read_timeout_s: Annotated[int, Key("read_timeout"), Duration("1s", "1h")] = 30
     """A body must arrive within it."""
-    quiet_after_s: Annotated[int, Key("quiet_after"), Duration("1s", "31d", '"1h"')] = 3600
+    quiet_after_s: Annotated[int, Key("quiet_after"), Duration("1s", "31d", '"15m"')] = 900
     """A source that has sent nothing for so long is shown as silent."""
 
 

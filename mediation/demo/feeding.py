@@ -10,8 +10,9 @@ from typing import Final
 from mediation.demo.site import POPS, SEED, DemoSite
 from simulators import pacing
 from simulators.call_records import Record
+from simulators.courier import Totals
 from simulators.journal import Journal
-from simulators.pop import Pop, Totals
+from simulators.pop import Pop
 from simulators.pop_link import HttpLink
 from simulators.pop_settings import PopSettings
 from simulators.population import Line

@@ -17,12 +17,11 @@ class PipelineMetrics:
         records = Counter(
             "tollkeeper_records_total", "Records by source and outcome", ["source", "outcome"], registry=registry
         )
-        self._by_source = {
-            number: tuple(records.labels(source, outcome) for outcome in ("accepted", "duplicate", "suspended"))
-            for source, number in sources.items()
-        }
-        self.activity = {number: SourceActivity(source) for source, number in sources.items()}
+        self._records = records
+        self._by_source: dict[int, tuple[Counter, ...]] = {}
+        self.activity: dict[int, SourceActivity] = {}
         """By the source's number."""
+        self.know(sources)
         self._refused = Counter(
             "tollkeeper_batches_refused_total", "Batches whose position was taken by another body", registry=registry
         )
@@ -31,6 +30,14 @@ class PipelineMetrics:
             registry=registry,
         )  # fmt: skip
         self._commit_records = Counter("tollkeeper_commit_records_total", "Records in all commits", registry=registry)
+
+    def know(self, sources: Mapping[str, int]) -> None:
+        """Count for these sources too, which a reload may have added."""
+        for source, number in sources.items():
+            if number not in self._by_source:
+                outcomes = ("accepted", "duplicate", "suspended")
+                self._by_source[number] = tuple(self._records.labels(source, outcome) for outcome in outcomes)
+                self.activity[number] = SourceActivity(source)
 
     def count(self, batch: Batch, outcome: Outcome) -> None:
         """What became of a batch."""

@@ -66,6 +66,8 @@ class StoreOwner:
         self._permits = asyncio.Semaphore(WRITES_UNDER_WAY)
         self._one_standstill = asyncio.Lock()
         self._snapshot_at = counters.covers_id
+        self.commits = 0
+        """Since the start."""
         self._recycling: set[asyncio.Task[Readmission]] = set()
         self._failure: Exception | None = None  # of a recycling: nothing else may be written after it
 
@@ -218,6 +220,7 @@ class StoreOwner:
         admission = await self._store.write(take, self.counters.add)
         if not taken:
             return
+        self.commits += 1
         for (batch, done), outcome in zip(taken, admission.outcomes, strict=True):
             self._queued -= batch.received
             self._queued_of[batch.source] -= batch.received

@@ -92,5 +92,8 @@ class Store(Protocol):
     def last_id(self) -> int:
         """The greatest transaction id committed."""
 
+    async def until_failed(self) -> None:
+        """Wait until a write fails, whoever asked for it; raises what it was (StoreFailed)."""
+
     async def close(self) -> None:
         """Release the store. What was admitted and not committed is gone."""

@@ -108,6 +108,7 @@ class SqliteStore:
         self._months: set[int] = set()
         self._suspended_keys: set[int] = set()
         self._failed = False
+        self._failure: asyncio.Future[StoreFailed] = asyncio.get_running_loop().create_future()
 
     async def load(self) -> None:
         """Learn what is there; once, after the connections are open."""
@@ -201,6 +202,10 @@ class SqliteStore:
     async def read(self, query: Callable[..., T], *args: Any) -> T:
         return await self._reader.run(query, *args)
 
+    async def until_failed(self) -> None:
+        """Wait until a write fails, whoever asked for it; raises what it was."""
+        raise await asyncio.shield(self._failure)
+
     async def transact(self, work: Callable[..., T], *args: Any) -> T:
         return await self._transaction(lambda cx: work(cx, *args))
 
@@ -242,7 +247,12 @@ class SqliteStore:
             committed(result)
             return result
 
-        return await self._writer.run(transact)
+        try:
+            return await self._writer.run(transact)
+        except StoreFailed as failed:
+            if not self._failure.done():
+                self._failure.set_result(failed)
+            raise
 
 
 async def open_store(path: Path, steps: Sequence[Migration], now: int) -> SqliteStore:

@@ -90,6 +90,13 @@ def test_wrong_usage_is_exit_2_and_one_line(arguments: tuple[str, ...]) -> None:
     one_line(ended.stderr)
 
 
+@pytest.mark.parametrize("day", ["20251120", "2025-W47-4", "2025W474", "2025-11-20T00:00", "2025-11-2", "25-11-20", ""])
+def test_a_day_is_written_in_one_way_only(day: str) -> None:
+    ended = run_here("account-for", "--day", day, "--config", "missing.toml")
+    assert ended.returncode == 2
+    assert "is not a date: write YYYY-MM-DD" in one_line(ended.stderr)
+
+
 @pytest.mark.parametrize("name", ON_A_SITE)
 def test_a_missing_configuration_is_exit_2_and_named(name: str, tmp_path: Path) -> None:
     ended = run_here(*ON_A_SITE[name], "--config", tmp_path / "missing.toml")

@@ -1,7 +1,10 @@
 """The commands that answer from the store: rate, explain, export, recount, account-for."""
 
 import json
+import os
 import sqlite3
+import subprocess
+import threading
 from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.daemon_process import Site, one_line, tollkeeper
+from tests.acceptance.daemon_process import PROGRAM, WITHIN_S, Site, one_line, run_here, tollkeeper
 from tests.small_site import (
     BOSTON,
     NOWHERE,
@@ -87,6 +90,41 @@ def test_rate_is_a_filter_in_a_pipe(site: Site) -> None:
     answers = ended.stdout.splitlines()
     assert len(answers) == 2001
     assert json.loads(answers[-1]) == {"id": None, "suspended": "malformed"}
+
+
+def test_rate_answers_each_line_before_the_next_one_is_written(site: Site) -> None:
+    """So it can be another program's coprocess."""
+    command = (*PROGRAM, "rate", "--tariff", str(site.files.tariff))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, bufsize=0, env=environment) as rating:
+        assert rating.stdin is not None
+        assert rating.stdout is not None
+        watch = threading.Timer(WITHIN_S, rating.kill)
+        watch.start()
+        try:
+            for id_, *parts in (
+                ("a", ndjson(a_record("a"))),
+                ("b", b'{"id": "b"', b"}\r\n"),
+                ("c", b"\n", ndjson(a_record("c"))),
+            ):
+                for part in parts:
+                    rating.stdin.write(part)
+                assert json.loads(rating.stdout.readline() or "{}").get("id") == id_
+            rating.stdin.close()
+            assert rating.stdout.read() == b""
+            assert rating.wait() == 0
+        finally:
+            watch.cancel()
+
+
+def test_the_commands_that_answer_with_ndjson_take_json_too(site: Site) -> None:
+    records = ndjson(*some_records(2))
+    plain = site.rate(site.files.tariff, records)
+    asked = run_here("rate", "--tariff", site.files.tariff, "--json", stdin=records)
+    assert (asked.returncode, asked.stdout) == (0, plain.stdout)
+    site.provision()
+    assert site.done("export", "transactions", "--json") == site.done("export", "transactions") == b""
 
 
 def test_rate_of_nothing_is_nothing(site: Site) -> None:

@@ -107,6 +107,20 @@ def test_errors_by_row_are_data_for_programs_too(provisioned: Site) -> None:
     assert len(answer["errors"]) >= 2
 
 
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (GOOD_ACCOUNT.replace("USD", "x"), "nothing was imported: 1 error"),
+        (2 * GOOD_ACCOUNT.replace("USD", "x").replace(",31", ",x"), "nothing was imported: 5 errors"),
+        (40 * GOOD_ACCOUNT.replace("USD", "x").replace(",31", ",x"), "nothing was imported: 119 errors (69 more)"),
+    ],
+)
+def test_what_is_counted_are_the_errors_and_not_their_rows(provisioned: Site, rows: str, said: str) -> None:
+    ended = provisioned.command("import", "accounts", provisioned.write("new.csv", ACCOUNTS + rows))
+    assert ended.returncode == 1
+    assert ended.stderr.decode().splitlines()[-1].endswith(said)
+
+
 def test_what_spreadsheets_write_is_understood(provisioned: Site) -> None:
     """A byte order mark, CRLF, quoted cells, other order of the columns."""
     file = provisioned.directory / "new.csv"

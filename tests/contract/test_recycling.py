@@ -464,6 +464,22 @@ async def test_recycled_twice_at_once_it_is_stored_once(desk: Desk) -> None:
     assert len(await desk.site.exported()) == 50
 
 
+async def test_what_is_interrupted_before_its_commit_did_not_happen(desk: Desk) -> None:
+    await desk.send(U)
+    await desk.import_stranger()
+
+    def end(_: object) -> None:
+        raise RuntimeError
+
+    retried = await desk.recycler._retry([await desk.record(1)], LATER)
+    with pytest.raises(RuntimeError):
+        await desk.site.store.recycle(retried, ADA, LATER, end)
+    await desk.reopen()
+    assert await desk.states() == ["unknown-line"]
+    assert await desk.site.exported() == []
+    assert await desk.recycle(1) == (1, 0, 0)
+
+
 async def test_a_record_mended_while_it_is_recycled_is_left_alone(desk: Desk) -> None:
     await desk.send(U)
     await desk.import_stranger()

@@ -1,16 +1,21 @@
 """In front of the seam: lines become transactions by month, or suspended records with the first reason that applies."""
 
+import asyncio
+import itertools
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
 import pytest
 
 from mediation.formats.ndjson import parse_line
+from mediation.pipeline import sender as sender_module
 from mediation.pipeline.front import Front, content_of_cdr
 from mediation.pipeline.owner import StoreOwner
-from mediation.pipeline.sender import LINES_AT_ONCE, Sender
+from mediation.pipeline.sender import LINES_AT_ONCE, TURN_S, Sender
 from rating.account import Account, Line
 from rating.cdr import CDR, MICROS
 from rating.directory import Directory
@@ -121,6 +126,26 @@ class TestReasons:
     )
     def test_a_start_over_ten_minutes_ahead_is_in_the_future(self, ahead_us: int, reason: str | None) -> None:
         batch = batch_of(cdr_json(), now=micros(START) - ahead_us)
+        assert [record.reason for record in batch.suspended] == ([reason] if reason else [])
+
+    @pytest.mark.parametrize(
+        ("start_ahead", "answer_ahead", "reason"),
+        [
+            (0, 600, None),
+            (0, 601, None),
+            (600, 86_400, None),
+            (600, 86_401, "future"),
+            (-86_400, 10**9, "future"),
+            (601, 601, "future"),
+        ],
+    )
+    def test_a_start_makes_the_future_and_an_answer_only_a_day_ahead(
+        self, start_ahead: int, answer_ahead: int, reason: str | None
+    ) -> None:
+        start, answer = (
+            datetime.fromtimestamp(NOW // SECOND + ahead, UTC).isoformat() for ahead in (start_ahead, answer_ahead)
+        )
+        batch = batch_of(cdr_json(start=start, answer=answer), now=NOW)
         assert [record.reason for record in batch.suspended] == ([reason] if reason else [])
 
     @pytest.mark.parametrize(
@@ -323,6 +348,17 @@ class TestLines:
         maker.add([cdr_json()], parse_line)
         assert [record.reason for record in maker.batch.suspended] == ["unknown-line"]
 
+    LONG = (cdr_json(id="1"), b"", cdr_json(id="3", duration=10**9), b"x", cdr_json(id="5", duration=10**9))
+
+    def test_who_may_stop_stops_after_a_record_that_takes_long_and_goes_on_from_there(self) -> None:
+        maker = Front(DIRECTORY).begin("pop-nyc", 7, NOW, None)
+        assert maker.add(list(self.LONG), parse_line, may_stop=True) == 3
+        assert maker.batch.raw == [*self.LONG[:3]]
+        assert maker.add(list(self.LONG[3:]), parse_line, may_stop=True) == 2
+        whole = Front(DIRECTORY).begin("pop-nyc", 7, NOW, None)
+        assert whole.add(list(self.LONG), parse_line) == 5
+        assert msgspec.structs.astuple(maker.batch) == msgspec.structs.astuple(whole.batch)
+
     def test_another_format_may_be_given(self) -> None:
         def parse(line: bytes, source: str) -> CDR:
             return msgspec.structs.replace(cast(CDR, parse_line(cdr_json(), source)), id=line.decode())
@@ -333,7 +369,7 @@ class TestLines:
 
 
 class TestSender:
-    """A delivery's lines reach the front without their ends, some hundred at a time."""
+    """A delivery's lines reach the front without their ends, some milliseconds at a time."""
 
     @staticmethod
     async def prepared(body: bytes) -> Batch:
@@ -360,3 +396,33 @@ class TestSender:
         assert batch.row_lines.get(202611, []) == [*range(1, lines + 1)]
         rows = batch.rows.get(202611, [])
         assert [row[COLUMN["record_id"]] for row in rows] == [str(number) for number in range(1, lines + 1)]
+
+    @pytest.mark.parametrize(
+        ("lines", "line", "a_look_s", "turns"),
+        [
+            (1_000, cdr_json(), 0.0, 0),
+            (1_000, cdr_json(duration=10**9), 0.0, 0),
+            (10 * LINES_AT_ONCE, cdr_json(), 2 * TURN_S, 9),
+            (40, cdr_json(duration=10**9), 2 * TURN_S, 39),
+        ],
+        ids=["quick", "quick though they might not be", "slow", "each as long as many"],
+    )
+    async def test_the_others_get_their_turn_when_a_delivery_takes_long(
+        self, monkeypatch: pytest.MonkeyPatch, lines: int, line: bytes, a_look_s: float, turns: int
+    ) -> None:
+        """By a clock that goes on a little whenever somebody looks at it."""
+        looks = itertools.count()
+        monkeypatch.setattr(sender_module, "time", SimpleNamespace(perf_counter=lambda: next(looks) * a_look_s))
+        taken = 0
+
+        async def take_turns() -> None:
+            nonlocal taken
+            while True:
+                await asyncio.sleep(0)
+                taken += 1
+
+        other = asyncio.create_task(take_turns())
+        await asyncio.sleep(0)
+        batch = await self.prepared(b"\n".join([line] * lines))
+        other.cancel()
+        assert (batch.received, taken) == (lines, turns)

@@ -316,7 +316,6 @@ REASONS = [
     ("malformed", cdr_json(type=1)),
     ("malformed", cdr_json(service=["fax"])),
     ("malformed", cdr_json(charge_to=12125550199)),
-    ("malformed", cdr_json(answer=1795183651)),
     ("malformed", cdr_json(units=-1)),
     ("malformed", cdr_json(units=1.5)),
     ("malformed", cdr_json(units="3")),
@@ -342,6 +341,8 @@ REASONS = [
     ("bad-time", cdr_json(answer="2026-11-20T09:07:30-05:00")),
     ("bad-time", cdr_json(start="2026-11-20T14:07:31.5Z", answer="2026-11-20T14:07:30.5Z")),
     ("bad-time", cdr_json(answer="1970-01-01T00:00:00Z")),
+    # an answer of another kind cannot be read either
+    *(("bad-time", cdr_json(answer=value)) for value in (5, 1795183651, raw("5.5"), True, False, {}, [START])),
 ]  # fmt: skip
 
 
@@ -365,6 +366,8 @@ def test_what_cannot_be_read_has_a_reason(reason: str, line: bytes) -> None:
         ("bad-number", {"called": "x", "answer": "x"}),
         ("bad-number", {"charge_to": "x", "answer": "2020-01-01T00:00:00Z"}),
         ("bad-time", {"start": "x", "answer": "2020-01-01T00:00:00Z"}),
+        ("malformed", {"answer": 5, "type": "telepathy"}),
+        ("bad-number", {"answer": {}, "charge_to": "x"}),
     ],
 )
 @pytest.mark.parametrize("order", [1, -1])
@@ -421,6 +424,24 @@ def test_a_refused_record_with_a_key_is_known_again_by_its_values(spelled: bytes
 )
 def test_other_values_or_other_bytes_without_a_key_are_another_record(line: bytes, other: bytes) -> None:
     assert refused(line).digest != refused(other).digest
+
+
+@pytest.mark.parametrize("call_type", ["message", "data"])
+def test_a_message_without_units_is_one_unit(call_type: str) -> None:
+    one = cdr_of(cdr_json(type=call_type, units=1))
+    assert one.units == 1
+    for spelled in ({}, {"units": None}, {"units": raw("1.0")}, {"units": raw("10E-1")}):
+        assert cdr_of(cdr_json(type=call_type, **spelled)) == one
+        refused_one = refused(cdr_json(type=call_type, called="x", **spelled))
+        assert refused_one.digest == refused(cdr_json(type=call_type, called="x", units=1)).digest
+    for other in (0, 2):
+        assert cdr_of(cdr_json(type=call_type, units=other)) != one
+        refused_one = refused(cdr_json(type=call_type, called="x", units=other))
+        assert refused_one.digest != refused(cdr_json(type=call_type, called="x")).digest
+
+
+def test_the_units_of_a_call_are_what_it_says_of_them() -> None:
+    assert [cdr_of(cdr_json(**fields)).units for fields in ({}, {"units": 1})] == [None, 1]
 
 
 def test_a_line_is_refused_above_its_greatest_length_and_read_up_to_it() -> None:

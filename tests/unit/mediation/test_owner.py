@@ -125,14 +125,14 @@ class Pipeline:
         await others_run()
         return task
 
-    async def refused(self, records: int) -> BaseException | None:
+    async def refused(self, records: int, source: int = 1) -> BaseException | None:
         """Why a batch is not taken."""
-        task = await self.put(records)
+        task = await self.put(records, source)
         assert task.done(), "it was taken"
         return task.exception()
 
-    async def put_patiently(self, records: int) -> "asyncio.Task[asyncio.Future[Outcome]]":
-        task = asyncio.create_task(self.owner.put_patiently(a_batch(records)))
+    async def put_patiently(self, records: int, source: int = 1) -> "asyncio.Task[asyncio.Future[Outcome]]":
+        task = asyncio.create_task(self.owner.put_patiently(a_batch(records, source)))
         self.puts.append(task)
         await others_run()
         return task
@@ -209,7 +209,7 @@ class TestBounds:
     async def test_a_batch_that_does_not_fit_is_refused_and_not_stored(self, small: Pipeline) -> None:
         sent = await small.put(10)
         assert isinstance(await small.refused(1), Overloaded)
-        assert small.owner.is_full
+        assert small.owner.is_full(1)
         await small.store.commit_all()
         assert sent.done()
         assert [[batch.received for batch in commit] for commit in small.store.committed] == [[10]]
@@ -217,11 +217,11 @@ class TestBounds:
     async def test_records_count_against_the_bound_until_they_are_committed(self, small: Pipeline) -> None:
         await small.put(6)
         await small.store.go_on("admit")
-        assert (small.owner.queued, small.owner.is_full) == (6, False)
+        assert (small.owner.queued, small.owner.is_full(1)) == (6, False)
         await small.put(4)
-        assert (small.owner.queued, small.owner.is_full) == (10, True)
+        assert (small.owner.queued, small.owner.is_full(1)) == (10, True)
         await small.store.go_on("commit")
-        assert (small.owner.queued, small.owner.is_full) == (4, False)
+        assert (small.owner.queued, small.owner.is_full(1)) == (4, False)
         sent = await small.put(6)
         assert not sent.done()
 
@@ -265,6 +265,23 @@ class TestBounds:
         assert isinstance(await small.refused(1), Overloaded)
         await small.store.commit_all()
         assert (patient.result().result().accepted, sent.result().accepted) == (10, 10)
+
+    async def test_a_source_is_refused_for_its_own_records_only(self, small: Pipeline) -> None:
+        huge = await small.put(400_000)
+        assert isinstance(await small.refused(1), Overloaded)
+        assert (small.owner.is_full(1), small.owner.is_full(2)) == (True, False)
+        others = [await small.put(5, source=2), await small.put(5, source=2)]
+        assert isinstance(await small.refused(1, source=2), Overloaded)
+        await small.store.commit_all()
+        assert [task.result().accepted for task in (huge, *others)] == [400_000, 5, 5]
+        assert (small.owner.is_full(1), small.owner.is_full(2)) == (False, False)
+
+    async def test_a_patient_source_waits_for_its_own_records_only(self, small: Pipeline) -> None:
+        await small.put(400_000)
+        waiting, taken = await small.put_patiently(1), await small.put_patiently(10, source=2)
+        assert (waiting.done(), taken.done()) == (False, True)
+        await small.store.commit_all()
+        assert (waiting.result().result().accepted, taken.result().result().accepted) == (1, 10)
 
     async def test_several_patient_sources_all_come_in(self, small: Pipeline) -> None:
         await small.put(10)
@@ -358,7 +375,7 @@ class TestStopping:
         await others_run()
         assert pipeline.running.done()
         assert pipeline.running.result() is None
-        assert (pipeline.owner.is_stopping, pipeline.owner.is_full) == (True, True)
+        assert (pipeline.owner.is_stopping, pipeline.owner.is_full(1)) == (True, True)
 
     async def test_a_stop_before_the_owner_runs_is_not_lost(self) -> None:
         pipeline = Pipeline()

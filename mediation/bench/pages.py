@@ -1,0 +1,191 @@
+"""`bench pages`: every page and customer search, while records come in at half the speed that there is."""
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import cycle
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from control.users import Role, Users
+from mediation.bench.browser import Browser
+from mediation.bench.page_list import API, CUSTOMER, OPERATOR, PAGES, STAFF, Draw, Known, Page, look_around
+from mediation.bench.sending import Load, Sender, sending
+from mediation.bench.site import RunningDaemon, Site, account_number, daemon
+from mediation.failure import Failure
+from mediation.schema import all_migrations
+from rating.store.partitions import last_id
+from rating.store.sqlite import connect_reader, open_store
+from simulators.load_client import percentile_ms
+
+_CUSTOMERS: Final = 20
+_PASSWORD: Final = "a bench of no secrets"  # noqa: S105  # of users that live for a minute
+_THINK_S: Final = 0.01
+_WARM_UP_S: Final = 2.0
+"""Requests that are not counted: the first of each kind compiles its template."""
+_SUSPENDED: Final = 2_000
+_HTTP_OK: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class PagesOptions:
+    """How much, and how long."""
+
+    records: int
+    seconds: int
+    accounts: int
+    prefixes: int
+
+
+@dataclass(slots=True)
+class Asked:
+    """What became of one page's requests."""
+
+    took_s: list[float] = field(default_factory=list)
+    bytes: int = 0
+    """Of the longest."""
+    failure: str = ""
+    """The first answer that was not the page."""
+
+    def figures(self) -> dict[str, Any]:
+        ordered = sorted(self.took_s)
+        return {
+            "requests": len(ordered), "p50_ms": percentile_ms(ordered, 50), "p95_ms": percentile_ms(ordered, 95),
+            "max_ms": percentile_ms(ordered, 100), "bytes": self.bytes, "failure": self.failure,
+        }  # fmt: skip
+
+
+def run_pages(options: PagesOptions, directory: Path) -> dict[str, Any]:
+    """Measure in an empty directory. `pages` has a row of figures for each page."""
+    site = Site(directory, options.accounts, min(_CUSTOMERS, options.accounts // 100), pages=True)
+    site.provision(options.prefixes)
+    token = asyncio.run(_add_people(site))
+    now = datetime.now(UTC)
+    with daemon(site) as running:
+        with sending(site, running, Load(options.records, 1, now)) as sender:
+            sender.begin()
+            capacity = round(options.records / sender.figures()["seconds"])
+        _suspend_some(running)
+        with closing(connect_reader(site.store)) as cx:
+            rows = last_id(cx)
+            known = look_around(cx, options.accounts, site.consolidated, Random(1))  # noqa: S311  # the same at every run
+        rate = max(1, capacity // 2)
+        half = Load(round(rate * (options.seconds + _WARM_UP_S)), 2, now, rate=rate)
+        with sending(site, running, half) as sender:
+            browser = Browser(running.listening["web"])
+            people = _sign_in(browser, known) | {API: {"Authorization": f"Bearer {token}"}}
+            sign_ins = sorted(browser.took_s)
+            sender.begin()
+            load_began, others = time.perf_counter(), _Others(running)
+            asked = _ask(browser, known, people, sender)
+            others_cores = others.cores(load_began)
+            figures = sender.figures()
+        running.stop()
+    return {
+        "rows": rows,
+        "capacity_per_s": capacity,
+        "ingest_per_s": round(half.records / figures["seconds"]),
+        "ack_p50_ms": figures["ack_p50_ms"],
+        "ack_p99_ms": figures["ack_p99_ms"],
+        "others_cores": others_cores,
+        "sign_in_p50_ms": percentile_ms(sign_ins, 50),
+        "pages": {f"{page.who}: {page.name}": found.figures() for page, found in asked.items()},
+    }
+
+
+async def _add_people(site: Site) -> str:
+    """A user of staff, an operator, the customers, and an API token of staff, which is returned."""
+    store = await open_store(site.store, all_migrations(), _clock())
+    try:
+        users = await Users.load(store, _clock)
+        try:
+            await users.add_user(STAFF, Role.STAFF, None, None, _PASSWORD, "bench")
+            await users.add_user(OPERATOR, Role.OPERATOR, None, None, _PASSWORD, "bench")
+            for number in map(account_number, range(site.consolidated)):
+                await users.add_user(number, Role.CUSTOMER, number, None, _PASSWORD, "bench")
+            return await users.add_token(API, Role.STAFF, None, "bench")
+        finally:
+            users.close()
+    finally:
+        await store.close()
+
+
+def _suspend_some(running: RunningDaemon) -> None:
+    """Records that end in suspense: of lines that nobody has, and unreadable ones."""
+    start = datetime.now(UTC).isoformat()
+    lines = [
+        f'{{"id":"s{n}","calling":"+4930{n:06d}","called":"+442079460018","start":"{start}","duration":60}}\n'
+        if n % 4
+        else f'{{"id":"s{n}","calling":"none"}}\n'
+        for n in range(_SUSPENDED)
+    ]
+    browser = Browser(running.listening["feeds.pops"])
+    status, body = browser.post("/v1/transactions", "".join(lines).encode(), running.feed_headers)
+    if status != _HTTP_OK:
+        raise Failure(f"records for suspense were refused: {status} {body[:200]!r}")
+
+
+def _sign_in(browser: Browser, known: Known) -> dict[str, dict[str, str]]:
+    """The headers of everybody who has signed in, by name."""
+    names = (STAFF, OPERATOR, *(customer.account for customer in known.customers))
+    return {name: browser.sign_in(name, _PASSWORD) for name in names}
+
+
+def _ask(
+    browser: Browser, known: Known, people: Mapping[str, dict[str, str]], sender: Sender
+) -> dict[Page, Asked]:
+    """Ask for every page in turn for as long as records are being sent."""
+    rng = Random(2)  # noqa: S311  # the same at every run
+    asked = {page: Asked() for page in PAGES}
+    began = time.perf_counter()
+    for page in cycle(PAGES):
+        if sender.is_done:
+            break
+        customer = rng.choice(known.customers)
+        headers = people[customer.account if page.who == CUSTOMER else page.who]
+        status, body, took_s = browser.get(page.address(Draw(rng, known, customer)), headers)
+        found = asked[page]
+        if status != _HTTP_OK:
+            found.failure = found.failure or f"answered {status}"
+        elif time.perf_counter() - began > _WARM_UP_S:
+            found.took_s.append(took_s)
+            found.bytes = max(found.bytes, len(body))
+        time.sleep(_THINK_S)
+    return asked
+
+
+class _Others:
+    """How much of the machine is taken by others than this measurement: with it, a slow page says little."""
+
+    def __init__(self, running: RunningDaemon) -> None:
+        self._running = running
+        self._began_s = self._busy_s(), running.cpu_s(), _own_s()
+
+    def cores(self, since: float) -> float:
+        """Cores that others kept busy, on an average."""
+        busy_s, daemon_s, own_s = (
+            now - before
+            for now, before in zip((self._busy_s(), self._running.cpu_s(), _own_s()), self._began_s, strict=True)
+        )
+        return round(max(0.0, busy_s - daemon_s - own_s) / (time.perf_counter() - since), 2)
+
+    @staticmethod
+    def _busy_s() -> float:
+        user, nice, system, _idle, _wait, irq, soft, steal, *_ = map(
+            int, Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+        )
+        return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def _own_s() -> float:
+    times = os.times()
+    return times.user + times.system
+
+
+def _clock() -> int:
+    return time.time_ns() // 1000

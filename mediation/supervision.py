@@ -1,0 +1,51 @@
+"""What a service manager asks of the running daemon: signs of life, and to read its configuration again."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable, Mapping
+
+from mediation.assembly import Parts
+from mediation.config import Config, PopFeed, read_config
+from mediation.reload import Reload, Reloadable
+from mediation.sd_notify import ServiceManager
+from mediation.watchdog import Watchdog, WriterWatch
+
+
+def supervise(
+    config: Config,
+    parts: Parts,
+    manager: ServiceManager,
+    certificates: Mapping[str, ssl.SSLContext],
+    reload: asyncio.Event,
+    lives: Callable[[], bool],
+) -> "list[asyncio.Task[None]]":
+    """The tasks, which run until they are cancelled. One that ends by itself says that the store has failed. `reload`
+    asks for the configuration to be read again; `lives`: whether the store's owner runs."""
+    store, owner = parts.store, parts.owner
+
+    async def use_sources(section: PopFeed) -> None:
+        numbers = await store.register_sources([source.name for source in section.sources])
+        parts.metrics.know(numbers)
+        parts.feeds.use_sources(section, numbers)
+
+    reloadable = Reloadable(
+        sources=use_sources, default_tariff=parts.provisions.use_default_tariff, certificates=certificates
+    )
+    reloads = Reload(config, lambda: read_config(config.file), reloadable, manager)
+    tasks = [asyncio.create_task(reloads.run(reload), name="reloads")]
+    if manager.watchdog_us:
+        watch = WriterWatch(
+            lives=lives,
+            queued=lambda: owner.queued,
+            committed=lambda: owner.commits,
+            pass_through=lambda: store.transact(lambda _: None),
+            clock=time.monotonic,
+        )
+
+        def status() -> str:
+            return f"{owner.queued} records queued, last transaction {store.last_id}"
+
+        watchdog = Watchdog(manager, manager.watchdog_us, watch.works, status)
+        tasks.append(asyncio.create_task(watchdog.run(), name="watchdog"))
+    return tasks
