@@ -4,7 +4,6 @@ import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Final
 
@@ -13,13 +12,12 @@ from prometheus_client import CollectorRegistry, Gauge
 from control.users import Users
 from mediation.config import Config
 from mediation.feed_set import FeedSet
-from mediation.pipeline.front import OLDEST_AT, Front
+from mediation.pipeline.front import Front
 from mediation.pipeline.metrics import PipelineMetrics
 from mediation.pipeline.owner import StoreOwner
 from mediation.pipeline.recycling import Recycler
 from mediation.provisions import DirectoryBuilder, Provisions, load_counters
-from rating.cdr import MICROS
-from rating.store.partitions import month_bounds
+from mediation.retention import oldest_at
 from rating.store.readers import open_readers
 from rating.store.sqlite import SqliteStore
 from web.application import ControlPlane
@@ -65,7 +63,7 @@ async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int],
     values: tuple[Callable[[], float], ...] = (lambda: owner.queued, lambda: len(counters), lambda: store.last_id)
     for (name, help_text), value in zip(GAUGES.items(), values, strict=True):
         Gauge(name, help_text, registry=registry).set_function(value)
-    front = Front(directory, _oldest_at(config.store.retention_months, clock()))
+    front = Front(directory, oldest_at(config.store.retention_months, clock()))
     log.info(
         "store open",
         extra={
@@ -106,12 +104,3 @@ async def control_plane(
         version=version("tollkeeper"),
     )
     return ControlPlane(site)
-
-
-def _oldest_at(retention_months: int, now: int) -> int:
-    """The first instant that the retention keeps."""
-    if not retention_months:
-        return OLDEST_AT
-    today = datetime.fromtimestamp(now // MICROS, UTC)
-    index = today.year * 12 + today.month - 1 - retention_months
-    return max(OLDEST_AT, month_bounds(index // 12 * 100 + index % 12 + 1)[0])

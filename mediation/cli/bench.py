@@ -3,13 +3,16 @@
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mediation.bench.ingest import IngestOptions, run_ingest
+from mediation.bench.pages import LEAST_ACCOUNTS, PagesOptions, run_pages
 from mediation.bench.rate import run_rate
 from mediation.bench.search import run_search
 from mediation.cli.options import add_command, add_json, print_json
+from mediation.failure import Failure
 
 
 def add_parser(commands: Any) -> None:
@@ -53,6 +56,27 @@ def add_parser(commands: Any) -> None:
         "--rows", type=_count, default=1_000_000, metavar="N", help="transactions in the store (default 1000000)"
     )
     add_json(search)
+    pages = kinds.add_parser(
+        "pages", help="every page, while records come in",
+        description="Start the daemon as its own process on a fresh store and post records at full speed: that is its"
+        " capacity. Then go on at half of it, and meanwhile ask for every page and customer search in turn, one at a"
+        " time, as 20 customers (with 50 lines each), staff, an operator and a program. A page that does not answer"
+        " with 200 is named, and the exit status is 1.",
+        epilog="--json: rows (when the pages begin), capacity_per_s, ingest_per_s, pages (the 95th percentile of each,"
+        " ms), worst_p95_ms; details (requests, p50_ms, p95_ms, max_ms, bytes of each), failures, sign_in_p50_ms (slow"
+        " on purpose, and not among the pages), ack_p99_ms of the records, and others_cores: how many cores were busy"
+        " with something else.",
+    )  # fmt: skip
+    pages.add_argument(
+        "--records", type=_count, default=1_000_000, metavar="N", help="in the store before (default 1000000)"
+    )
+    pages.add_argument("--seconds", type=_count, default=30, metavar="S", help="how long to ask (default 30)")
+    pages.add_argument("--accounts", type=_count, default=100_000, metavar="N", help="default 100000; at least 100")
+    pages.add_argument("--prefixes", type=_count, default=20_000, metavar="N", help="of the deck (default 20000)")
+    pages.add_argument(
+        "--directory", type=Path, metavar="DIR", help="where to put the store (default: a temporary one)"
+    )
+    add_json(pages)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,6 +86,10 @@ def run(args: argparse.Namespace) -> int:
     elif args.bench == "search":
         with tempfile.TemporaryDirectory(prefix="tollkeeper-bench-") as directory:
             figures = run_search(args.rows, Path(directory))
+    elif args.bench == "pages":
+        wanted = PagesOptions(args.records, args.seconds, max(args.accounts, LEAST_ACCOUNTS), args.prefixes)
+        with tempfile.TemporaryDirectory(prefix="tollkeeper-bench-", dir=args.directory) as directory:
+            figures = run_pages(wanted, Path(directory))
     else:
         options = IngestOptions(args.records, args.batch, args.in_flight, args.accounts, args.prefixes)
         with tempfile.TemporaryDirectory(prefix="tollkeeper-bench-", dir=args.directory) as directory:
@@ -69,8 +97,30 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(figures)
     else:
-        sys.stdout.writelines(f"{name:20} {value}\n" for name, value in figures.items())
+        sys.stdout.writelines(table_of(figures) if args.bench == "pages" else rows_of(figures))
+    if figures.get("failures"):
+        raise Failure("; ".join(f"{name} {why}" for name, why in figures["failures"].items()))
     return 0
+
+
+def rows_of(figures: Mapping[str, Any]) -> Iterator[str]:
+    """Figures for people, one a line."""
+    return (f"{name:20} {value}\n" for name, value in figures.items())
+
+
+def table_of(figures: Mapping[str, Any]) -> Iterator[str]:
+    """The figures of `bench pages` for people: the pages as a table, then the rest."""
+    pages = figures["details"]
+    width = max(map(len, pages))
+    yield f"{'page':{width}} {'p50 ms':>9} {'p95 ms':>9} {'max ms':>9} {'requests':>9} {'bytes':>9}\n"
+    for name, page in pages.items():
+        if name in figures["failures"]:
+            yield f"{name:{width}} {figures['failures'][name]}\n"
+            continue
+        times = " ".join(f"{page[key]:>9.1f}" for key in ("p50_ms", "p95_ms", "max_ms"))
+        yield f"{name:{width}} {times} {page['requests']:>9} {page['bytes']:>9}\n"
+    yield "\n"
+    yield from rows_of({name: value for name, value in figures.items() if name not in ("pages", "details", "failures")})
 
 
 def _count(text: str) -> int:

@@ -125,8 +125,14 @@ class CallsPages:
         return answer
 
     async def _call(self, request: web.Request) -> web.StreamResponse:
-        explained = await explained_for(self._site, principal_of(request), int(request.match_info["transaction"]))
-        return render(request, "call.html", {"call": explained.transaction, "explanation": explained.explanation})
+        principal, number = principal_of(request), int(request.match_info["transaction"])
+        explained = await explained_for(self._site, principal, number)
+        context = {
+            "call": explained.transaction,
+            "explanation": explained.explanation,
+            "origins": await self._site.recycler.origins(number) if principal.role is Role.STAFF else [],
+        }
+        return render(request, "call.html", context)
 
 
 async def explained_for(site: Site, principal: Principal, number: int) -> Explained:

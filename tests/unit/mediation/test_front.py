@@ -413,16 +413,14 @@ class TestSender:
         """By a clock that goes on a little whenever somebody looks at it."""
         looks = itertools.count()
         monkeypatch.setattr(sender_module, "time", SimpleNamespace(perf_counter=lambda: next(looks) * a_look_s))
-        taken = 0
+        loop, taken = asyncio.get_running_loop(), 0
 
-        async def take_turns() -> None:
-            nonlocal taken
-            while True:
-                await asyncio.sleep(0)
-                taken += 1
+        def take_turn() -> None:
+            nonlocal taken, next_turn
+            taken += 1
+            next_turn = loop.call_soon(take_turn)
 
-        other = asyncio.create_task(take_turns())
-        await asyncio.sleep(0)
+        next_turn = loop.call_soon(take_turn)
         batch = await self.prepared(b"\n".join([line] * lines))
-        other.cancel()
+        next_turn.cancel()
         assert (batch.received, taken) == (lines, turns)

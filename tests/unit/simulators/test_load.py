@@ -12,7 +12,7 @@ import pytest
 from yarl import URL
 
 from simulators.load import build_requests, main
-from simulators.load_client import percentile_ms
+from simulators.load_client import Request, due, percentile_ms
 from simulators.load_records import LoadSpec, build_bodies, line_number, read_prefixes
 
 NOW = datetime(2026, 11, 20, 15, 0, 0, 500_000, tzinfo=UTC)
@@ -79,6 +79,14 @@ def test_requests_are_whole_and_count_their_positions() -> None:
     assert b"Tollkeeper-Batch" not in build_requests(spec, URL("http://h:1"), "t", "")[0].content
 
 
+@pytest.mark.parametrize(("records_per_s", "due_s"), [(None, [0, 0, 0]), (500, [0, 1, 1.5]), (1000, [0, 0.5, 0.75])])
+def test_a_request_is_due_when_the_records_before_it_took_their_time(
+    records_per_s: float | None, due_s: list[float]
+) -> None:
+    requests = [Request(b"", 500), Request(b"", 250), Request(b"", 1)]
+    assert list(due(requests, records_per_s)) == list(zip(due_s, requests, strict=True))
+
+
 @pytest.mark.parametrize(
     ("text", "prefixes"), [("4420\n", ("4420",)), ("# UK\n+4420\n\n 1212 \r\n", ("4420", "1212")), ("1", ("1",))]
 )
@@ -117,6 +125,7 @@ def test_percentiles_are_measured_values(ordered_s: Sequence[float], percent: in
         [],
         ["--url", "https://h:1"],
         ["--records", "0"],
+        ["--rate", "0"],
         ["--lines-count", "10000001"],
         ["--now", "noon"],
         ["--prefixes", "nowhere"],
