@@ -21,6 +21,7 @@ from mediation.retention import oldest_at
 from rating.store.readers import open_readers
 from rating.store.sqlite import SqliteStore
 from web.application import ControlPlane
+from web.messages import Messages
 from web.site import Site
 
 log: Final = logging.getLogger(__name__)
@@ -103,4 +104,5 @@ async def control_plane(
         secure_cookies=config.web.secure_cookies,
         version=version("tollkeeper"),
     )
+    parts.feeds.answer_others(Messages(site).taker)
     return ControlPlane(site)

@@ -125,6 +125,11 @@ class FeedSet:
                 each.section = section
                 each.pop.replace_tokens({s.token: (s.name, numbers[s.name]) for s in section.sources})
 
+    def answer_others(self, messages: pop.Messages) -> None:
+        """Have the feeds of POPs take messages of people and programs that are no source, too."""
+        for feed in self.pop_feeds.values():
+            feed.answer_others(messages)
+
     async def start(self, stack: contextlib.AsyncExitStack, listen: Listening) -> "list[asyncio.Task[None]]":
         """Take work. The tasks that must not end before `stop`."""
         for each in self._listeners:

@@ -4,6 +4,7 @@ from typing import Final
 
 from aiohttp import web
 
+from web.api.parts import api_parts
 from web.gate import gate
 from web.headers import protect
 from web.live import LiveParts
@@ -12,6 +13,7 @@ from web.pages.calls import CallsPages
 from web.pages.feeds import FeedsPages
 from web.pages.overview import OverviewPages
 from web.pages.sign_in import SignInPages
+from web.pages.suspense import SuspensePages
 from web.refusals import as_pages_or_problems
 from web.rendering import set_up
 from web.request import SITE
@@ -43,6 +45,8 @@ class ControlPlane:
             CallsPages(site),
             AccountsPages(site, self._live),
             FeedsPages(site, self._live),
+            SuspensePages(site),
+            *api_parts(site),
         ):
             add_routes(self.application, part.routes())
 

@@ -35,6 +35,8 @@ async def gate(
         if principal is None:
             raise _unknown(request)
         if principal.role not in route.roles:
+            if is_api(request):
+                raise Refused(403, f"role {principal.role} may not use this")
             # What others may see does not exist for this one.
             raise NotFound
     if request.method not in SAFE:
@@ -55,7 +57,7 @@ def _identify(request: web.Request) -> None:
             return
     token = request.cookies.get(cookie_name(site))
     session = site.users.session(token, now) if token else None
-    if session is not None:
+    if token is not None and session is not None:
         request[PRINCIPAL] = session.principal
         request[SESSION] = session
         request[SESSION_TOKEN] = token

@@ -8,9 +8,9 @@ from control.users import Principal, Session
 from web.site import Site
 
 SITE: Final = web.AppKey("site", Site)
-PRINCIPAL: Final = "principal"
-SESSION: Final = "session"
-SESSION_TOKEN: Final = "session token"  # noqa: S105  # a key's name
+PRINCIPAL: Final = web.RequestKey("principal", Principal)
+SESSION: Final = web.RequestKey("session", Session)
+SESSION_TOKEN: Final = web.RequestKey("session token", str)
 
 
 def principal_of(request: web.Request) -> Principal:

@@ -1,5 +1,6 @@
 """What accounts have used, and what their limits leave: from the counters in memory, as of this moment."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,29 +53,46 @@ def usage_of(site: Site, account: Account) -> AccountUsage:
 
 
 class NearLimits:
-    """The accounts nearest to their limits, or over them; looked for at most every some seconds."""
+    """The accounts nearest to their limits, or over them; looked for at most every some seconds.
+
+    Looking through all counters takes a while. It is done in a thread, and while it is, whoever watches sees what was
+    found before: the calls do not wait for it, and a page only if nobody has watched for long.
+    """
 
     HOLDS_US: Final = 5_000_000
+    WAIT_AFTER_US: Final = 15_000_000
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._looked_at = -self.HOLDS_US
+        self._looked_at = -self.WAIT_AFTER_US
         self._found: list[tuple[Account, int]] = []
+        self._looking: asyncio.Task[None] | None = None
 
-    def now(self) -> list[tuple[Account, int]]:
+    async def now(self) -> list[tuple[Account, int]]:
         """Account and exposure, the one with the greatest share of its limit first."""
-        now = self._site.clock()
-        if not 0 <= now - self._looked_at < self.HOLDS_US:
-            self._found, self._looked_at = self._look(), now
+        age_us = self._site.clock() - self._looked_at
+        if not 0 <= age_us < self.HOLDS_US and self._looking is None:
+            self._looking = asyncio.create_task(self._look(), name="accounts near their limits")
+        if not 0 <= age_us < self.WAIT_AFTER_US and self._looking is not None:
+            await asyncio.shield(self._looking)  # others may be waiting for it too
         return self._found
 
-    def _look(self) -> list[tuple[Account, int]]:
-        accounts = self._site.directory.accounts
-        near: list[tuple[float, Account, int]] = []
-        for number, charged in self._site.owner.counters.charged().items():
-            account = accounts.get(number)
-            limit = account.credit_limit_micros if account else None
-            if account is not None and limit and charged >= NEAR * limit:
-                near.append((charged / limit, account, charged))
-        near.sort(key=lambda found: (-found[0], found[1].account))
-        return [(account, charged) for _, account, charged in near[:MOST_NEAR]]
+    async def _look(self) -> None:
+        now = self._site.clock()
+        try:
+            self._found = await asyncio.to_thread(_near, self._site)
+            self._looked_at = now
+        finally:
+            self._looking = None
+
+
+def _near(site: Site) -> list[tuple[Account, int]]:
+    accounts = site.directory.accounts
+    near: list[tuple[float, Account, int]] = []
+    for number, charged in site.owner.counters.charged().items():
+        account = accounts.get(number)
+        limit = account.credit_limit_micros if account else None
+        if account is not None and limit and charged >= NEAR * limit:
+            near.append((charged / limit, account, charged))
+    near.sort(key=lambda found: (-found[0], found[1].account))
+    return [(account, charged) for _, account, charged in near[:MOST_NEAR]]

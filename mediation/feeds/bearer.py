@@ -12,10 +12,16 @@ def token_digest(token: str) -> bytes:
     return hashlib.blake2b(token.encode("utf-8", "surrogateescape"), digest_size=32).digest()
 
 
+def token_sent(request: web.Request) -> str | None:
+    """The token that a request carries."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
 def digest_sent(request: web.Request) -> bytes | None:
     """The digest of the token that a request carries."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token_digest(token.strip()) if scheme.lower() == "bearer" else None
+    token = token_sent(request)
+    return None if token is None else token_digest(token)
 
 
 def unknown_sender() -> Refusal:

@@ -1,13 +1,13 @@
 """The POP feed: call records over HTTP and WebSocket, acknowledged after their commit (the contract's "POP feed")."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import msgspec
 from aiohttp import web
 
-from mediation.feeds.bearer import digest_sent, token_digest, unknown_sender
+from mediation.feeds.bearer import digest_sent, token_digest, token_sent, unknown_sender
 from mediation.feeds.bodies import BodyMemory, read_body
 from mediation.feeds.outcomes import answer, told
 from mediation.feeds.problems import Refusal, as_problems, json_response, overloaded, problem, stopping
@@ -30,7 +30,18 @@ class Envelope(msgspec.Struct):
 
     kind: str
     records: list[msgspec.Raw] | None = None
+    """Of a transaction: its CDRs."""
+    where: list[tuple[str, str, str]] | None = None
+    """Of a search: column, operator and value of each condition."""
+    limit: int | None = None
+    after: str | None = None
+    """Of a search: rows of a page, and the key of the page before."""
 
+
+Take = Callable[[Envelope], Awaitable[web.Response]]
+"""Answers the messages of somebody who is known."""
+Messages = Callable[[str], Take | None]
+"""Who may send messages beside sources, by their token; None for a token that nobody has."""
 
 _decode_envelope: Final = msgspec.json.Decoder(Envelope).decode
 
@@ -59,6 +70,7 @@ class PopFeed:
         self._memory = BodyMemory(BODIES_IN_MEMORY * max_body_bytes)
         self._streams: dict[PopStream, Sender] = {}
         self._connects: dict[str, int] = {}
+        self._others: Messages = lambda _: None
         self.application = web.Application(middlewares=[as_problems])
         self.application.router.add_post("/v1/transactions", self._transactions)
         self.application.router.add_get("/v1/positions", self._positions)
@@ -77,6 +89,10 @@ class PopFeed:
         for stream, sender in self._streams.items():
             if sender not in self._senders.values():
                 stream.stop()
+
+    def answer_others(self, messages: Messages) -> None:
+        """From now on take messages of people and programs that are no source, too."""
+        self._others = messages
 
     async def close_streams(self) -> None:
         """Read no further message; each stream gets its outstanding answers, then close 1001."""
@@ -97,15 +113,15 @@ class PopFeed:
         return await answer(request, sender.send(body.split(b"\n"), position), position)
 
     async def _messages(self, request: web.Request) -> web.StreamResponse:
+        take = self._others(token_sent(request) or "")
+        if take is not None:
+            return stopping() if self._owner.is_stopping else await take(_envelope(await self._body(request)))
         sender = self._sender(request)
         announced = _announced(request)
         if refused := self._refused(sender):
             return refused
         body = await self._body(request)
-        try:
-            envelope = _decode_envelope(body)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            return problem(422, f'the message is not {{"kind": …}}: {error}')
+        envelope = _envelope(body)
         if envelope.kind in ("batch", "search"):
             return problem(403, f"a source's token may not send {envelope.kind!r}, only 'transaction'")
         if envelope.kind != "transaction":
@@ -147,6 +163,14 @@ class PopFeed:
 
     async def _body(self, request: web.Request) -> bytes:
         return await read_body(request, self._max_body_bytes, self._read_timeout_s, self._memory)
+
+
+def _envelope(body: bytes) -> Envelope:
+    """Raises Refusal."""
+    try:
+        return _decode_envelope(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise Refusal(422, f'the message is not {{"kind": …}}: {error}') from None
 
 
 def _announced(request: web.Request) -> tuple[str, int] | None:

@@ -1,10 +1,11 @@
 """Accounts, for staff: found, and each with its use, its limit, what is left, its lines and last calls."""
 
+import sqlite3
 from typing import Any, Final
 
 from aiohttp import web
 
-from rating.account import Account
+from rating.account import Account, Line
 from rating.search.keys import Sort
 from rating.search.search import search_account
 from rating.search.seeking import lines_of
@@ -52,13 +53,8 @@ class AccountsPages:
 
     async def _part(self, request: web.Request) -> dict[str, Any]:
         account = self._account(request)
-        lines = await self._site.readers.read(lines_with_services, account.account)
-        return {
-            "account": account,
-            "used": usage_of(self._site, account),
-            "lines": lines,
-            "calls": await last_calls(self._site, account.account),
-        }
+        lines, calls = await self._site.readers.read(_lines_and_calls, account.account)
+        return {"account": account, "used": usage_of(self._site, account), "lines": lines, "calls": calls}
 
     def _account(self, request: web.Request) -> Account:
         account = self._site.directory.accounts.get(request.match_info["account"])
@@ -67,8 +63,11 @@ class AccountsPages:
         return account
 
 
-async def last_calls(site: Site, account: str, number: int = LAST_CALLS) -> list[dict[str, Any]]:
+def last_calls(cx: sqlite3.Connection, account: str) -> list[dict[str, Any]]:
     """The newest calls of an account."""
-    lines = await site.readers.read(lines_of, account)
-    page = await site.readers.read(search_account, account, lines, (), Sort(), None, number)
-    return page.rows
+    return search_account(cx, account, lines_of(cx, account), (), Sort(), None, LAST_CALLS).rows
+
+
+def _lines_and_calls(cx: sqlite3.Connection, account: str) -> tuple[list[Line], list[dict[str, Any]]]:
+    """One read: each waits for a connection, its thread and the event loop."""
+    return lines_with_services(cx, account), last_calls(cx, account)

@@ -1,9 +1,12 @@
 """First pages: the system at work for staff, the own use for a customer."""
 
+import sqlite3
+from datetime import datetime
 from typing import Any, Final
 
 from aiohttp import web
 
+from rating.account import Account
 from rating.search.by_day import charges_by_day
 from rating.store.lately import Lately, lately
 from web.live import LiveParts
@@ -57,7 +60,7 @@ class OverviewPages:
             "per_minute": sum(source.per_minute for source in sources),
             "sources": sources,
             "queued": self._site.owner.queued,
-            "near": self._near.now(),
+            "near": await self._near.now(),
             "names": names,
             "suspended": sum(source.activity.suspended for source in sources),
         }
@@ -72,6 +75,12 @@ class OverviewPages:
         account = self._site.directory.accounts.get(principal_of(request).account or "")
         if account is None:
             raise NotFound
-        calls = await last_calls(self._site, account.account)
-        days = await self._site.readers.read(charges_by_day, account, self._site.clock())
+        calls, days = await self._site.readers.read(_calls_and_days, account, self._site.clock())
         return {"account": account, "used": usage_of(self._site, account), "calls": calls, "days": days}
+
+
+def _calls_and_days(
+    cx: sqlite3.Connection, account: Account, now: int
+) -> tuple[list[dict[str, Any]], list[tuple[datetime, int]]]:
+    """One read: each waits for a connection, its thread and the event loop."""
+    return last_calls(cx, account.account), charges_by_day(cx, account, now)

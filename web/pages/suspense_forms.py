@@ -84,7 +84,7 @@ def mend_of(form: MultiMapping[str], fields: Mapping[str, Any]) -> Mend:
 
 def line_of(form: MultiMapping[str]) -> Mend:
     """The line that replaces a record's. Raises FormRefused."""
-    text = str(form.get("line", "")).strip("\r\n")
+    text = form.get("line", "").strip("\r\n")
     if not text.strip():
         raise FormRefused("line", "the line is empty: to leave the record out for good, discard it")
     if len(text) > LONGEST_LINE:
@@ -109,7 +109,7 @@ def number_map_of(form: MultiMapping[str]) -> Mend:
 
 def ids_of(form: MultiMapping[str]) -> tuple[int, ...]:
     """The records that were ticked. Raises FormRefused for none or for what is none."""
-    texts = [str(text) for text in form.getall("id", [])]
+    texts = form.getall("id", [])
     if not texts:
         raise FormRefused("id", "no record is chosen: tick some")
     if len(texts) > MOST_IDS:
@@ -128,7 +128,7 @@ def remark_of(form: MultiMapping[str]) -> str:
 
 
 def _short(form: MultiMapping[str], name: str) -> str:
-    text = str(form.get(name, "")).strip()
+    text = form.get(name, "").strip()
     if len(text) > LONGEST:
         raise FormRefused(name, f"{name.removeprefix(FIELD_PREFIX)} is longer than {LONGEST} characters")
     return text
