@@ -10,6 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 # Stamps: an environment is built again only when pyproject.toml has changed since.
 PRODUCT := $(VENV)/.product
 TOOLS   := $(VENV)/.tools
+BROWSER := $(VENV)/.browser
 
 # Real peers as command=package; `make test-peers` installs the packages of the commands that are missing.
 PEERS := curl=curl sqlite3=sqlite3 kamailio=kamailio,kamailio-extra-modules,kamailio-utils-modules sipp=sip-tester \
@@ -38,7 +39,7 @@ check: $(TOOLS) ## lint, formatting, types, import directions, and the rules of 
 	$(BIN)/lint-imports
 	$(PYTEST) --quiet tests/test_tidy.py tests/test_docs.py
 
-test-peers: $(TOOLS) ## as root: install the real peers with apt and test against them; a missing one is a failure
+test-peers: $(BROWSER) ## as root: install the real peers with apt and test against them; a missing one is a failure
 	@missing=; \
 	for peer in $(PEERS); do \
 	  command -v "$${peer%%=*}" >/dev/null || missing="$$missing $$(echo "$${peer#*=}" | tr , ' ')"; \
@@ -77,3 +78,8 @@ $(TOOLS): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --editable '.[test,simulators]'
 	touch $@ $(PRODUCT)
+
+$(BROWSER): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable '.[test,simulators,browser]'
+	touch $@ $(TOOLS) $(PRODUCT)

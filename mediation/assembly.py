@@ -90,8 +90,7 @@ async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int],
 async def control_plane(
     config: Config, parts: Parts, clock: Callable[[], int], stack: contextlib.AsyncExitStack
 ) -> ControlPlane:
-    """The pages and the API, with readers of their own."""
-    assert config.web is not None
+    """The pages and the API, with readers of their own; without [web] only the searches that come by message."""
     readers = await stack.enter_async_context(open_readers(config.store.path))
     site = Site(
         readers=readers,
@@ -101,7 +100,7 @@ async def control_plane(
         recycler=parts.recycler,
         feeds=parts.feeds.status,
         clock=clock,
-        secure_cookies=config.web.secure_cookies,
+        secure_cookies=config.web is None or config.web.secure_cookies,
         version=version("tollkeeper"),
     )
     parts.feeds.answer_others(Messages(site).taker)

@@ -114,10 +114,9 @@ class Daemon:
         stack.callback(path.unlink, missing_ok=True)
 
     async def _show_pages(self, stack: contextlib.AsyncExitStack, parts: Parts) -> None:
-        if self._config.web is None:
-            return
         self._pages = await control_plane(self._config, parts, self._clock, stack)
-        await self._listen("web", self._config.web.listen, await self._runner(stack, self._pages.application))
+        if self._config.web is not None:
+            await self._listen("web", self._config.web.listen, await self._runner(stack, self._pages.application))
 
     async def _drain(self, parts: Parts, writing: "asyncio.Task[None]") -> None:
         """Feeds stop, the pipeline empties, the counters are saved. A store that failed is left as it is."""

@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     gc.collect()
     gc.disable()
     cpu_begun, begun = time.process_time(), time.perf_counter()
-    measurements = uvloop.run(post_all(url.host, url.port, requests, options.in_flight))
+    measurements = uvloop.run(post_all(url.host, url.port, requests, options.in_flight, options.rate))
     seconds, cpu_s = time.perf_counter() - begun, time.process_time() - cpu_begun
     times = {"seconds": round(seconds, 6), "cpu_s": round(cpu_s, 6), "build_s": round(build_s, 3)}
     print(json.dumps(measurements.as_json() | times), flush=True)
@@ -92,6 +92,7 @@ def _parser() -> _Parser:
     parser.add_argument("--prefixes", required=True, type=Path, metavar="FILE", help="called prefixes, one a line")
     parser.add_argument("--batch", type=_whole, default=500, metavar="N", help="records a request (default 500)")
     parser.add_argument("--in-flight", type=_whole, default=20, metavar="N", help="connections (default 20)")
+    parser.add_argument("--rate", type=_whole, metavar="N", help="records a second at most (default: no limit)")
     parser.add_argument(
         "--lines-count", type=_lines, default=100_000, metavar="N", help="calling lines (default 100000)"
     )

@@ -6,7 +6,7 @@ By hand, because a general client costs several times as much, and takes that fr
 import asyncio
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Final
@@ -82,21 +82,39 @@ def percentile_ms(ordered_s: Sequence[float], percent: int) -> float | None:
     return round(ordered_s[rank - 1] * 1000, 3)
 
 
-async def post_all(host: str, port: int, requests: Sequence[Request], in_flight: int) -> Measurements:
-    """Post the requests over so many connections; each has one request open at a time."""
+def due(requests: Iterable[Request], records_per_s: float | None) -> Iterator[tuple[float, Request]]:
+    """Each request with the seconds after the beginning at which it may be sent: when the records before it would
+    have taken so long at the rate; all of them at once without one."""
+    before = 0
+    for request in requests:
+        yield (before / records_per_s if records_per_s else 0.0), request
+        before += request.records
+
+
+async def post_all(
+    host: str, port: int, requests: Sequence[Request], in_flight: int, records_per_s: float | None = None
+) -> Measurements:
+    """Post the requests over so many connections, no faster than at a rate; each has one request open at a time. Who
+    fell behind the rate catches up."""
     measurements = Measurements()
-    queue = iter(requests)
+    queue = due(requests, records_per_s)
+    begun = perf_counter()
     async with asyncio.TaskGroup() as senders:
         for _ in range(min(in_flight, len(requests))):
-            senders.create_task(_post_from(queue, host, port, measurements), name="load sender")
+            senders.create_task(_post_from(queue, begun, host, port, measurements), name="load sender")
     return measurements
 
 
-async def _post_from(queue: Iterator[Request], host: str, port: int, measurements: Measurements) -> None:
+async def _post_from(
+    queue: Iterator[tuple[float, Request]], begun: float, host: str, port: int, measurements: Measurements
+) -> None:
     connection = _Connection(host, port)
     failures = 0
     try:
-        for request in queue:
+        for due_s, request in queue:
+            early_s = begun + due_s - perf_counter()
+            if early_s > 0:
+                await asyncio.sleep(early_s)
             measurements.sent += request.records
             try:
                 await _post(request, connection, measurements)

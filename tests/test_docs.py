@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from mediation.config import Config
 from mediation.config.tables import Named, NamedByType, Section, Spec, specs
-from mediation.daemon import GAUGES
+from mediation.assembly import GAUGES
 from mediation.pipeline.metrics import PipelineMetrics
 from tests.test_tidy import ROOT, clean, paths
 

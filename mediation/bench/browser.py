@@ -1,13 +1,14 @@
 """Asks for pages over one connection, as cheaply as may be: it shares the cores with what it measures."""
 
 import time
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from typing import Final
 from urllib.parse import urlencode
 
 from mediation.failure import Failure
 
 _SEE_OTHER: Final = 303
+_PATIENCE_S: Final = 10.0
 
 
 class Browser:
@@ -15,16 +16,20 @@ class Browser:
 
     def __init__(self, address: str) -> None:
         host, _, port = address.rpartition(":")
-        self._connection = HTTPConnection(host, int(port), timeout=30)
+        self._connection = HTTPConnection(host, int(port), timeout=_PATIENCE_S)
         self.sign_ins_s: list[float] = []
         """How long each sign-in took."""
 
     def get(self, path: str, headers: dict[str, str]) -> tuple[int, bytes, float]:
-        """Status, body, and the seconds from the request to the last byte."""
+        """Status, body, and the seconds from the request to the last byte. Raises OSError or HTTPException."""
         began = time.perf_counter()
-        self._connection.request("GET", path, headers=headers)
-        answer = self._connection.getresponse()
-        body = answer.read()
+        try:
+            self._connection.request("GET", path, headers=headers)
+            answer = self._connection.getresponse()
+            body = answer.read()
+        except (OSError, HTTPException):
+            self._connection.close()  # the next request opens it again
+            raise
         return answer.status, body, time.perf_counter() - began
 
     def post(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http.client import HTTPException
 from itertools import cycle
 from pathlib import Path
 from random import Random
@@ -160,8 +161,12 @@ def _ask(browser: Browser, known: Known, people: Mapping[str, dict[str, str]], s
             break
         customer = rng.choice(known.customers)
         headers = people[customer.account if page.who == CUSTOMER else page.who]
-        status, body, took_s = browser.get(page.address(Draw(rng, known, customer)), headers)
         found = asked[page]
+        try:
+            status, body, took_s = browser.get(page.address(Draw(rng, known, customer)), headers)
+        except (OSError, HTTPException) as error:
+            found.failure = found.failure or f"did not answer: {error or type(error).__name__}"
+            continue
         if status != _HTTP_OK:
             found.failure = found.failure or f"answered {status}"
         elif time.perf_counter() - began > _WARM_UP_S:

@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from mediation.failure import Failure
 from simulators.load_records import line_number
@@ -41,6 +42,8 @@ secure_cookies = false
 
 LINES_OF_CONSOLIDATED: Final = 50
 """Lines of an account that is consolidated; the others have one each."""
+
+_LOOK_EVERY_S: Final = 0.02
 
 TARIFF: Final = """
 name = "bench"
@@ -133,7 +136,7 @@ class Site:
 class RunningDaemon:
     """The daemon as a process of its own."""
 
-    def __init__(self, process: "subprocess.Popen[str]", listening: dict[str, str]) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", listening: dict[str, str]) -> None:
         self._process = process
         self.listening = listening
 
@@ -170,26 +173,25 @@ class RunningDaemon:
 @contextlib.contextmanager
 def daemon(site: Site) -> Iterator[RunningDaemon]:
     """Start the daemon on a site; it is ended with the block."""
-    with (site.directory / "daemon.log").open("w") as log:
-        process = subprocess.Popen(
-            [*_PROGRAM, "serve", "--config", str(site.config)],
-            stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert process.stderr is not None
+    path = site.directory / "daemon.log"
+    with path.open("w") as log:
+        process = subprocess.Popen([*_PROGRAM, "serve", "--config", str(site.config)], stderr=log)
         try:
-            yield RunningDaemon(process, _ready(process.stderr, log))
+            yield RunningDaemon(process, _ready(process, path))
         finally:
             process.kill()
             process.wait()
-            process.stderr.close()
 
 
-def _ready(stderr: Any, log: Any) -> dict[str, str]:
-    for line in stderr:
-        log.write(line)
-        with contextlib.suppress(ValueError):
-            entry = json.loads(line)
-            if entry.get("message") == "ready":
-                listening: dict[str, str] = entry["listening"]
-                return listening
-    raise Failure(f"the daemon did not start: see {log.name}")
+def _ready(process: "subprocess.Popen[bytes]", log: Path) -> dict[str, str]:
+    while True:
+        over = process.poll() is not None
+        for line in log.read_text().splitlines():
+            with contextlib.suppress(ValueError):
+                entry = json.loads(line)
+                if entry.get("message") == "ready":
+                    listening: dict[str, str] = entry["listening"]
+                    return listening
+        if over:
+            raise Failure(f"the daemon did not start: {log.read_text().strip()[-1000:]}")
+        time.sleep(_LOOK_EVERY_S)

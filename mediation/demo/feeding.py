@@ -21,7 +21,7 @@ from simulators.traffic import Traffic
 CALLS_PER_S: Final = 2.0
 """Of each POP, live."""
 PAST: Final = timedelta(days=21)
-PAST_CALLS: Final = 1_500
+PAST_CALLS: Final = 3_000
 """Of each POP, before the demo begins."""
 STORY_CALLS: Final = 200
 

@@ -1,6 +1,7 @@
 """What has been rated lately, across all accounts: for the people who watch the system at work."""
 
 import sqlite3
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,10 @@ MOST: Final = 20_000
 TOP: Final = 5
 
 
+_Sums = tuple[list[tuple[int | None, int, int, int, int]], list[tuple[str, int, int]], int | None]
+"""By tariff: calls, answered, duration, charge; then the destinations, and the oldest arrival."""
+
+
 class Lately(msgspec.Struct):
     """The transactions that arrived within the window, at most the newest `MOST` of them."""
 
@@ -27,9 +32,8 @@ class Lately(msgspec.Struct):
     duration_us: int = 0
     charges: dict[str, int] = msgspec.field(default_factory=dict)
     """Micro-units by currency."""
-    accounts: list[tuple[str, int, int]] = msgspec.field(default_factory=list)
-    """Account, calls, charge in micro-units: those with the greatest charges."""
     destinations: list[tuple[str, int, int]] = msgspec.field(default_factory=list)
+    """Destination, calls, charge in micro-units: those with the greatest charges."""
     last: list[dict[str, Any]] = msgspec.field(default_factory=list)
     """The newest, as export lines, newest first."""
 
@@ -47,54 +51,64 @@ class Lately(msgspec.Struct):
 def lately(cx: sqlite3.Connection, now: int, shown: int = 12) -> Lately:
     """Look at the transactions of the last minute; `shown` of them in full."""
     answer = Lately(now - WINDOW_US)
-    newest = last_id(cx)
+    months = partitions(cx)
+    if not months:
+        return answer
+    after = last_id(cx) - MOST
+    by_tariff, answer.destinations, oldest_at = _sums(cx, months, after, answer.since_at)
     terms = tariff_terms(cx)
-    accounts: dict[str, list[int]] = {}
-    destinations: dict[str, list[int]] = {}
-    for month in reversed(partitions(cx)):
-        table = table_of(month)
-        for account, destination, tariff, calls, answered, duration, charge in cx.execute(
-            "SELECT account, destination, tariff, count(*), sum(duration_us > 0), sum(duration_us), sum(charge_micros)"
-            f" FROM {table} WHERE id > ? AND arrived_at >= ? AND reverses IS NULL GROUP BY 1, 2, 3",
-            (newest - MOST, answer.since_at),
-        ):
-            answer.calls += calls
-            answer.answered += answered
-            answer.duration_us += duration
-            currency = terms.get(tariff, (None, None, 2))[1]
-            if currency is not None:
-                answer.charges[currency] = answer.charges.get(currency, 0) + charge
-            for sums, name in ((accounts, account), (destinations, destination)):
-                if name is not None:
-                    both = sums.setdefault(name, [0, 0])
-                    both[0] += calls
-                    both[1] += charge
-    answer.accounts, answer.destinations = _top(accounts), _top(destinations)
+    for tariff, calls, answered, duration, charge in by_tariff:
+        answer.calls += calls
+        answer.answered += answered
+        answer.duration_us += duration
+        if tariff in terms:
+            currency = terms[tariff][1]
+            answer.charges[currency] = answer.charges.get(currency, 0) + charge
     if answer.calls >= MOST:
-        answer.since_at = _oldest_arrival(cx, newest - MOST) or answer.since_at
-    answer.last = _newest(cx, newest, shown)
+        answer.since_at = oldest_at or answer.since_at
+    answer.last = _newest(cx, months, after, shown)
     return answer
 
 
-def _top(sums: dict[str, list[int]]) -> list[tuple[str, int, int]]:
-    ordered = sorted(sums.items(), key=lambda item: (-item[1][1], -item[1][0], item[0]))
-    return [(name, calls, charge) for name, (calls, charge) in ordered[:TOP]]
+def _sums(cx: sqlite3.Connection, months: Iterable[int], after: int, since_at: int) -> _Sums:
+    """Everything that is summed, in one row: for each row that a connection steps to, its thread asks for the
+    interpreter lock again, and beside a busy ingest that is a wait of its own."""
+    recent = " UNION ALL ".join(
+        f"SELECT destination, tariff, duration_us, charge_micros FROM {table_of(month)}"
+        " WHERE id > :after AND arrived_at >= :since AND reverses IS NULL"
+        for month in months
+    )
+    oldest = " UNION ALL ".join(
+        f"SELECT * FROM (SELECT arrived_at FROM {table_of(month)} WHERE id > :after ORDER BY id LIMIT 1)"
+        for month in months
+    )
+    by_tariff = (
+        "SELECT tariff, count(*) AS calls, sum(duration > 0) AS answered, sum(duration) AS duration,"
+        " sum(charge) AS charge FROM recent GROUP BY tariff"
+    )
+    top = (
+        "SELECT destination, count(*) AS calls, sum(charge) AS charge FROM recent WHERE destination IS NOT NULL"
+        f" GROUP BY destination ORDER BY charge DESC, calls DESC, destination LIMIT {TOP}"
+    )
+    (text,) = cx.execute(
+        f"WITH recent(destination, tariff, duration, charge) AS MATERIALIZED ({recent}) SELECT json_array("
+        f"json((SELECT json_group_array(json_array(tariff, calls, answered, duration, charge)) FROM ({by_tariff}))),"
+        f" json((SELECT json_group_array(json_array(destination, calls, charge)) FROM ({top}))),"
+        f" (SELECT min(arrived_at) FROM ({oldest})))",
+        {"after": after, "since": since_at},
+    ).fetchone()
+    sums: _Sums = msgspec.json.decode(text, type=_Sums)
+    return sums
 
 
-def _oldest_arrival(cx: sqlite3.Connection, after: int) -> int | None:
-    found = [
-        cx.execute(f"SELECT arrived_at FROM {table_of(month)} WHERE id > ? ORDER BY id LIMIT 1", (after,)).fetchone()
-        for month in partitions(cx)
-    ]
-    return min((row[0] for row in found if row), default=None)
-
-
-def _newest(cx: sqlite3.Connection, newest: int, shown: int) -> list[dict[str, Any]]:
-    rows: list[tuple[Any, ...]] = []
-    for month in partitions(cx):
-        rows += cx.execute(
-            f"SELECT {', '.join(STORED_COLUMNS)} FROM {table_of(month)} WHERE id > ? ORDER BY id DESC LIMIT ?",
-            (newest - MOST, shown),
-        ).fetchall()
-    rows.sort(reverse=True)
-    return list(map(exporter(cx), rows[:shown]))
+def _newest(cx: sqlite3.Connection, months: Iterable[int], after: int, shown: int) -> list[dict[str, Any]]:
+    newest = " UNION ALL ".join(
+        f"SELECT * FROM (SELECT id, json_array({', '.join(STORED_COLUMNS)}) AS row FROM {table_of(month)}"
+        " WHERE id > :after ORDER BY id DESC LIMIT :shown)"
+        for month in months
+    )
+    (text,) = cx.execute(
+        f"SELECT json_group_array(json(row)) FROM (SELECT row FROM ({newest}) ORDER BY id DESC LIMIT :shown)",
+        {"after": after, "shown": shown},
+    ).fetchone()
+    return [*map(exporter(cx), map(tuple, msgspec.json.decode(text)))]

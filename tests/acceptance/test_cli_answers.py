@@ -420,8 +420,8 @@ def test_account_for_a_day_on_which_nothing_came_is_zeros(answers: Answers) -> N
 
 
 TWICE = (
-    "INSERT INTO suspense SELECT id + 1, shard, source, x'00', null, null, reason, '', raw, arrived_at, state"
-    " FROM suspense"
+    "INSERT INTO suspense (id, shard, source, digest, reason, detail, raw, arrived_at, state)"
+    " SELECT id + 1, shard, source, x'00', reason, '', raw, arrived_at, state FROM suspense"
 )
 
 

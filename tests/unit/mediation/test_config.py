@@ -142,9 +142,6 @@ def test_the_example_of_the_contract_is_accepted(read: Any) -> None:
     assert (config.control.periodic_check_s, config.control.breaker) == (3600, Breaker(orders=20, per_s=600))
     assert config.rating.default_tariff == "standard"
     assert config.unserved() == (
-        "web",
-        "feeds.asterisk",
-        "feeds.kamailio",
         "feeds.radius",
         "switches.kam1",
         "switches.nas1",
