@@ -21,7 +21,7 @@ BENCHES ?= ingest rate
 ARGS    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-peers torture bench coverage format clean
+.PHONY: help run test check test-peers screenshots torture bench coverage format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ test-peers: $(BROWSER) ## as root: install the real peers with apt and test agai
 	  DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends $$missing; \
 	fi
 	TOLLKEEPER_PEERS=required $(PYTEST) -m peers
+
+screenshots: $(BROWSER) ## pictures of the pages, for the documents (needs chromium)
+	$(BIN)/python -m tests.browser.screenshots web/screenshots
 
 torture: $(TOOLS) ## the test suite with its long versions: 200,000 calls rated twice, 50 rounds of kill -9
 	TOLLKEEPER_AGREEMENT_CALLS=200000 TOLLKEEPER_KILL_ROUNDS=50 $(PYTEST)

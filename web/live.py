@@ -10,6 +10,7 @@ from aiohttp_sse import sse_response
 
 from web.refusals import Refused
 from web.rendering import known_to_all
+from web.request import is_still_signed_in
 
 EVERY_S: Final = 1.0
 MOST_STREAMS: Final = 200
@@ -35,21 +36,25 @@ class LiveParts:
         if self._open >= MOST_STREAMS:
             raise Refused(503, "too many pages are live: refresh this one by hand", {"Retry-After": "30"})
         self._open += 1
+        stream: web.StreamResponse = web.Response()
         try:
-            async with sse_response(request) as stream:
+            async with sse_response(request) as events:
+                stream = events
                 sent = ""
-                while stream.is_connected() and not self._closing.is_set():
+                while events.is_connected() and not self._closing.is_set():
                     text = aiohttp_jinja2.render_string(template, request, known_to_all(request) | await part(request))
+                    if not is_still_signed_in(request):
+                        break
                     if text != sent:
-                        await stream.send(text, event="part")
+                        await events.send(text, event="part")
                         sent = text
                     try:
                         async with asyncio.timeout(EVERY_S):
                             await self._closing.wait()
                     except TimeoutError:
                         continue
-                return stream
         except ConnectionError:
-            return stream
+            pass  # the page has gone away
         finally:
             self._open -= 1
+        return stream

@@ -27,6 +27,12 @@ def session_of(request: web.Request) -> Session:
     return found
 
 
+def is_still_signed_in(request: web.Request) -> bool:
+    """Whether the session goes on by which something was asked for that takes its time."""
+    token, site = request.get(SESSION_TOKEN), request.app[SITE]
+    return token is None or site.users.session(token, site.clock()) is not None
+
+
 def csrf_of(request: web.Request) -> str:
     """What a form of the session has to carry; empty without a session."""
     token = request.get(SESSION_TOKEN)

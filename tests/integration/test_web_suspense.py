@@ -115,7 +115,7 @@ async def test_what_is_still_open_after_recycling_is_said(web: WebSite, stella: 
 
 async def test_records_are_discarded_with_a_remark_only(web: WebSite, stella: Visitor) -> None:
     answer = await stella.post("/suspense/discard", ("id", "1"), ("id", "2"), reason=UNKNOWN, remark=" ")
-    assert answer.status == 422
+    assert answer.status == 200
     page = await answer.text()
     assert "not discarded without a remark" in seen(page)
     assert len(re.findall(r'name="id" value="\d+"[^>]* checked', page)) == 2
@@ -144,7 +144,7 @@ async def test_forms_that_say_too_little_are_shown_again(
 ) -> None:
     answer = await stella.post(path, reason=UNKNOWN, **fields)
     page = await answer.text()
-    assert answer.status == 422, page
+    assert answer.status == 200, page
     assert words in seen(page)
     for name in ("map_old", "map_new", "remark"):
         assert value_of(page, name) == fields.get(name, "")
@@ -214,7 +214,7 @@ async def test_a_mend_that_cannot_be_read_keeps_what_was_typed(web: WebSite, ste
     form = await form_of(stella, 1)
     answer = await stella.post("/suspense/1/mend", **(form | {"field.calling": "0800-x", "field.called": "+4420"}))
     page = await answer.text()
-    assert answer.status == 422
+    assert answer.status == 200
     assert value_of(page, "field.calling") == "0800-x"
     assert value_of(page, "field.called") == "+4420"
     field = re.search(r'<input[^>]*name="field.calling"[^>]*>', page)
@@ -228,7 +228,7 @@ async def test_what_somebody_else_did_meanwhile_is_not_undone(web: WebSite, stel
     form = await form_of(stella, 1)
     await stella.post("/suspense/1/mend", **(form | {"field.calling": ADAS_LINE}))
     answer = await stella.post("/suspense/1/mend", **(form | {"field.called": "+442079460019"}))
-    assert answer.status == 422
+    assert answer.status == 200
     assert "somebody has changed the record since" in seen(await answer.text())
     await stella.post("/suspense/1/discard", remark="x")
     answer = await stella.post("/suspense/1/mend", **form)
@@ -240,7 +240,7 @@ async def test_a_line_without_fields_is_replaced_whole(web: WebSite, stella: Vis
     assert "Give the whole line instead" in seen(page)
     form = {"seen": value_of(page, "seen"), "then_recycle": "yes"}
     answer = await stella.post("/suspense/5/line", **form, line="{}")
-    assert answer.status == 422
+    assert answer.status == 200
     assert "id is missing" in seen(await answer.text())
     line = '{"id":"s-5","calling":"+12125550142","called":"+442079460018","start":"2026-11-20T09:07:31Z","duration":1}'
     assert "1 record is a transaction now" in seen(
@@ -251,7 +251,7 @@ async def test_a_line_without_fields_is_replaced_whole(web: WebSite, stella: Vis
 
 async def test_a_record_is_discarded_with_a_remark_only(web: WebSite, stella: Visitor) -> None:
     answer = await stella.post("/suspense/3/discard", remark="")
-    assert answer.status == 422
+    assert answer.status == 200
     assert "not discarded without a remark" in seen(await answer.text())
     page = await stella.follow(await stella.post("/suspense/3/discard", remark="a test"))
     assert "Left out for good: a test." in seen(page)

@@ -38,9 +38,9 @@ class AccountsPages:
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         words, after = request.query.get("q", "")[:200], request.query.get("after", "")[:100]
-        page = await self._site.readers.read(find_accounts, words, after, ROWS)
         # The page's numbers and the counters' are of the same accounts: both follow the directory.
         known = self._site.directory.accounts
+        page = await self._site.readers.read(find_accounts, words, after, ROWS, None, len(known))
         used = [usage_of(self._site, account) for account in page.accounts if account.account in known]
         return render(request, "accounts.html", {"page": page, "used": used, "q": words, "after": after})
 

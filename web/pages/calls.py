@@ -40,7 +40,7 @@ CSV_COLUMNS: Final = (
     "service", "type", "destination", "place_called", "charge", "currency", "tariff", "source", "id",
 )  # fmt: skip
 SPARE_ROWS: Final = 2
-"""Empty rows that the form offers beside those that are filled in."""
+"""Empty rows of a form that nothing is filled into; beside others it offers one."""
 _FORMULA: Final = ("=", "@", "+", "-", "\t", "\r")
 """What a spreadsheet takes for the begin of a formula."""
 _encode: Final = msgspec.json.Encoder().encode
@@ -77,7 +77,7 @@ class CallsPages:
             "found": found,
             "error": error,
             "error_words": _error_words(error),
-            "rows": [*asked.rows, *[("", "=", "")] * SPARE_ROWS][:20],
+            "rows": [*asked.rows, *[("", "=", "")] * (1 if asked.rows else SPARE_ROWS)][:20],
             "columns": {column: COLUMN_WORDS[column] for column in columns},
             "operators": OPERATOR_WORDS,
             "address": request.rel_url,

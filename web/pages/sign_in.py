@@ -23,7 +23,7 @@ class SignInPages:
             Route("GET", "/", self._entrance, ANYBODY, "To the first page of who asks"),
             Route("GET", "/login", self._form, ANYBODY, "The sign-in form"),
             Route("POST", "/login", self._sign_in, ANYBODY, "Sign in"),
-            Route("POST", "/logout", self._sign_out, ANYBODY, "Sign out"),
+            Route("POST", "/logout", self._sign_out, EVERYBODY, "Sign out"),
             Route("GET", "/account", self._account, EVERYBODY, "Own password and sessions"),
             Route("POST", "/account/password", self._change_password, EVERYBODY, "Change the own password"),
             Route("POST", "/account/sessions/{id:[0-9]+}", self._end_session, EVERYBODY, "End an own session"),

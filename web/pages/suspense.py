@@ -91,7 +91,7 @@ class SuspensePages:
             "first_page": here if start else None,
             "next_page": here.update_query(after=page.next) if page.next else None,
         }
-        return render(request, "suspense_reason.html", context, status=422 if refused else 200)
+        return render(request, "suspense_reason.html", context)
 
     async def _recycle(self, request: web.Request) -> web.StreamResponse:
         form = await _form(request)
@@ -168,7 +168,7 @@ class SuspensePages:
             "numbers": [row for row in field_rows(view) if row.name in MAPPED and row.text],
             "mapped": MAPPED,
         }
-        return render(request, "suspense_record.html", context, status=422 if refused else 200)
+        return render(request, "suspense_record.html", context)
 
     async def _mend(self, request: web.Request) -> web.StreamResponse:
         return await self._mend_by(request, whole_line=False)

@@ -1,0 +1,113 @@
+"""A site with pages, people and calls, served by a daemon of its own process, for a real browser."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from tests.acceptance.daemon_process import DaemonProcess, Site, run_here, tollkeeper
+from tests.small_site import BOSTON, LONDON, STRANGER, a_record, account, line, lines_csv, ndjson, write_provisioning
+
+PASSWORD: Final = "correct horse battery"
+PEOPLE: Final = {
+    "stella": ("--role", "staff"),
+    "oscar": ("--role", "operator"),
+    "carol": ("--role", "customer", "--account", account(0)),
+    "changer-script": ("--role", "customer", "--account", account(1)),
+    "changer-plain": ("--role", "customer", "--account", account(1)),
+    "agnes": ("--role", "agent"),
+}
+"""Who may sign in, each with PASSWORD."""
+
+QUIET_AFTER_S: Final = 2
+ACCOUNTS: Final = 10
+LATE: Final = {"script": 8, "plain": 9}
+"""Numbers of lines that call already and are imported by a test only."""
+LONG_LONDON: Final = 58
+"""Calls of carol's to London that cost more than 2: more than a page."""
+
+
+def ago(minutes: float) -> str:
+    """An instant before now, as records have it."""
+    return (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat(timespec="milliseconds")
+
+
+def a_call(id_: str, n: int = 0, *, minutes: float = 1, **fields: Any) -> dict[str, Any]:
+    """A call of the n-th account that began some minutes ago."""
+    return a_record(id_, calling=line(n), start=ago(minutes), answer=None, **fields)
+
+
+def history() -> Iterator[dict[str, Any]]:
+    """What came in before anybody looks."""
+    for n in range(LONG_LONDON):
+        yield a_call(f"long-{n}", minutes=60 + 20 * n, duration=200 + n, place="London", called=f"{LONDON[:-2]}{n:02d}")
+    for n in range(6):
+        yield a_call(f"short-{n}", minutes=5 + n, duration=30 + n, place="London")
+        yield a_call(f"boston-{n}", minutes=7 + n, duration=600, called=BOSTON, place="Boston")
+    yield a_call("limit", 2, minutes=90, duration=249_000)  # 2490.05 of a limit of 2500
+    yield a_call("over", 3, minutes=90, duration=251_000)
+    yield a_call("stranger", minutes=30) | {"calling": STRANGER}
+    for n in LATE.values():
+        yield a_call(f"late-{n}", n, minutes=20)
+
+
+class PagesSite:
+    """The site while its daemon runs. What waits for the daemon does it in a thread: the browser goes on."""
+
+    def __init__(self, site: Site, daemon: DaemonProcess) -> None:
+        self._site = site
+        self._daemon = daemon
+        self._sent = 0
+
+    @property
+    def url(self) -> str:
+        host, port = self._daemon.addresses["web"]
+        return f"http://{host}:{port}"
+
+    async def send(self, *records: dict[str, Any], source: str = "pop-a") -> None:
+        """Records, stored when this returns."""
+        await asyncio.to_thread(self.send_here, *records, source=source)
+
+    def send_here(self, *records: dict[str, Any], source: str = "pop-a") -> None:
+        """The same, without an event loop."""
+        with self._daemon.pop(source) as pop:
+            answer = pop.send(ndjson(*records))
+            assert answer.status == 200, answer
+
+    async def call(self, n: int = 0, **fields: Any) -> str:
+        """A new call, stored; its called number, by which a page shows it, is its own."""
+        self._sent += 1
+        called = f"+44207{time.time_ns() // 1_000_000 % 1000:03d}{self._sent:04d}"
+        await self.send(a_call(f"new-{time.time_ns()}", n, minutes=2, called=called, **fields))
+        return called
+
+    async def import_lines(self, n: int) -> None:
+        """The line of an account that calls already, by the command for it."""
+        file = self._site.write(f"late-{n}.csv", lines_csv([n]))
+        ended = await asyncio.to_thread(tollkeeper, "import", "lines", file, "--config", self._site.config)
+        assert ended.returncode == 0, ended
+
+
+@contextmanager
+def serving(directory: Path) -> Iterator[PagesSite]:
+    """Provision, add the people, start the daemon, and send what it shows."""
+    feed = f'quiet_after = "{QUIET_AFTER_S}s"'
+    pages = '[web]\nlisten = "127.0.0.1:0"\nsecure_cookies = false'
+    site = Site(directory, feed=feed, in_store=pages)
+    files = write_provisioning(directory / "provisioning", range(ACCOUNTS))
+    files.lines.write_text(lines_csv(set(range(ACCOUNTS)) - {*LATE.values()}))
+    for kind, file in (("tariff", files.tariff), ("accounts", files.accounts), ("lines", files.lines)):
+        site.done("import", kind, file)
+    for name, options in PEOPLE.items():
+        added = run_here("user", "add", name, *options, "--config", site.config, stdin=PASSWORD.encode() + b"\n")
+        assert added.returncode == 0, added
+    with site.serving() as daemon:
+        pages_site = PagesSite(site, daemon)
+        pages_site.send_here(*history())
+        yield pages_site
+        assert daemon.is_running, daemon.text
+        assert not [said for said in daemon.log if json.loads(said)["level"] == "error"], daemon.text
