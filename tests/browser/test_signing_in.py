@@ -69,6 +69,9 @@ async def test_a_new_password_ends_the_other_session_and_not_this_one(
 async def test_the_keyboard_alone_signs_in_and_searches(visitor: Visitor) -> None:
     keyboard = visitor.page.keyboard
     await visitor.page.goto("/login")
+    name = visitor.page.get_by_label("Name")
+    while not await name.evaluate("(field) => field === document.activeElement"):
+        await keyboard.press("Tab")
     await keyboard.type("stella")
     await keyboard.press("Tab")
     await keyboard.type(PASSWORD)
