@@ -56,6 +56,10 @@ def add_parser(commands: Any) -> None:
         "--rows", type=_count, default=1_000_000, metavar="N", help="transactions in the store (default 1000000)"
     )
     add_json(search)
+    _add_pages(kinds)
+
+
+def _add_pages(kinds: Any) -> None:
     pages = kinds.add_parser(
         "pages", help="every page, while records come in",
         description="Start the daemon as its own process on a fresh store and post records at full speed: that is its"
