@@ -5,6 +5,7 @@ transaction id that it covers, and what came after it is replayed at start-up.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final, NamedTuple
 
 import msgspec
@@ -71,6 +72,8 @@ class Counters:
         self._months: dict[tuple[str, int], list[int]] = {}
         self._cycles: dict[tuple[str, int], list[int]] = {}
         self._calendars: dict[tuple[str, int], AccountCalendar] = {}
+        self._past: dict[tuple[str, int], tuple[int, list[int]]] = {}
+        """End of the bill cycle that was asked for last, and the beginnings of those up to it, the newest first."""
         self._accounts = accounts
         self._fresh: dict[str, _Fresh] = {}
         self.covers_id = 0
@@ -150,13 +153,20 @@ class Counters:
     def unbilled(self, account: str, at: int, cycles: int = 24) -> int:
         """Charges of an account, in micro-units, in the bill cycle that holds an instant and those before it: as long
         as nothing was billed, all of them."""
-        calendar = AccountCalendar(*_clock(self._accounts[account]))
-        total = 0
-        for _ in range(cycles):
-            start = calendar.cycle(at)[0]
-            total += self._usage(self._cycles, account, BILL_CYCLE, start).charge_micros
-            at = start - 1
-        return total
+        starts = self._starts(_clock(self._accounts[account]), at, cycles)
+        return sum(self._usage(self._cycles, account, BILL_CYCLE, start).charge_micros for start in starts)
+
+    def _starts(self, clock: tuple[str, int], at: int, cycles: int) -> list[int]:
+        """The first instants of so many bill cycles, the one that holds an instant first; worked out once a cycle."""
+        end, starts = self._past.get(clock, (0, []))
+        if not (len(starts) == cycles and starts[0] <= at < end):
+            calendar = AccountCalendar(*clock)
+            end, starts, before = calendar.cycle(at)[1], [], at
+            for _ in range(cycles):
+                starts.append(calendar.cycle(before)[0])
+                before = starts[-1] - 1
+            self._past[clock] = end, starts
+        return starts
 
     def charged(self) -> dict[str, int]:
         """Charges of every account with usage, over all bill cycles, in micro-units. Another thread may ask."""
@@ -193,17 +203,21 @@ class Counters:
 
     def parts(self, counters_per_part: int = 20_000) -> list[bytes]:
         """All counters as packed parts, for a snapshot."""
-        # A sum can go beyond the 64 bits that fit into a packed number; it is written out then.
-        everything = [
-            usage
-            if usage.charge_micros <= _MOST and usage.duration_us <= _MOST
-            else (*usage[:3], *map(str, usage[3:5]), *usage[5:])
-            for usage in self
-        ]
-        return [
-            _encoder.encode(everything[at : at + counters_per_part])
-            for at in range(0, len(everything), counters_per_part)
-        ]
+        return list(self.each_part(counters_per_part))
+
+    def each_part(self, counters_per_part: int = 2_000) -> Iterator[bytes]:
+        """The same, each made when it is asked for. Nothing may be counted until the last."""
+        everything = iter(self)
+        while some := list(islice(everything, counters_per_part)):
+            # A sum can go beyond the 64 bits that fit into a packed number; it is written out then.
+            yield _encoder.encode(
+                [
+                    usage
+                    if usage.charge_micros <= _MOST and usage.duration_us <= _MOST
+                    else (*usage[:3], *map(str, usage[3:5]), *usage[5:])
+                    for usage in some
+                ]
+            )
 
     def restore(self, covers_id: int, parts: Iterable[bytes]) -> None:
         """Stand where a snapshot was taken."""

@@ -66,6 +66,8 @@ class StoreOwner:
         self._permits = asyncio.Semaphore(WRITES_UNDER_WAY)
         self._one_standstill = asyncio.Lock()
         self._snapshot_at = counters.covers_id
+        self.preparing = asyncio.Lock()
+        """Held by whoever prepares a delivery, some milliseconds at a time; the others wait for their turn."""
         self.commits = 0
         """Since the start."""
         self._recycling: set[asyncio.Task[Readmission]] = set()
@@ -194,7 +196,11 @@ class StoreOwner:
             if self.counters.covers_id == self._snapshot_at:
                 return
             began = time.perf_counter()
-            await self._store.save_snapshot(self.counters.covers_id, self.counters.parts())
+            parts = []
+            for part in self.counters.each_part():
+                parts.append(part)
+                await asyncio.sleep(0)  # the feeds and pages have their turn
+            await self._store.save_snapshot(self.counters.covers_id, parts)
             self._snapshot_at = self.counters.covers_id
         log.info(
             "counters saved",

@@ -53,11 +53,15 @@ class Sender:
     async def prepare(self, lines: list[bytes], position: Position | None) -> Batch:
         """Decode, guide and rate, some milliseconds at a time."""
         maker = self._front.begin(self.source, self.source_id, self._clock(), position, self._format_name)
-        at, began = 0, time.perf_counter()
+        at = 0
         while at < len(lines):
-            some = [line.removesuffix(b"\r") for line in lines[at : at + LINES_AT_ONCE]]
-            at += maker.add(some, self._parse, may_stop=True)
-            if time.perf_counter() - began > TURN_S and at < len(lines):
-                await asyncio.sleep(0)
+            # One turn of all deliveries in a turn of the event loop: a page waits for one of them, not for twenty.
+            async with self._owner.preparing:
                 began = time.perf_counter()
+                while at < len(lines):
+                    some = [line.removesuffix(b"\r") for line in lines[at : at + LINES_AT_ONCE]]
+                    at += maker.add(some, self._parse, may_stop=True)
+                    if time.perf_counter() - began > TURN_S:
+                        break
+                await asyncio.sleep(0)
         return maker.batch

@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from mediation.formats import Unreadable
 from mediation.formats.ndjson import parse_line
 from mediation.pipeline import sender as sender_module
 from mediation.pipeline.front import Front, content_of_cdr
@@ -373,8 +374,29 @@ class TestSender:
 
     @staticmethod
     async def prepared(body: bytes) -> Batch:
-        sender = Sender("pop-nyc", 7, Front(DIRECTORY), cast(StoreOwner, None), lambda: NOW)
+        owner = cast(StoreOwner, SimpleNamespace(preparing=asyncio.Lock()))
+        sender = Sender("pop-nyc", 7, Front(DIRECTORY), owner, lambda: NOW)
         return await sender.prepare(body.split(b"\n"), a_position(3))
+
+    async def test_deliveries_are_prepared_one_in_each_turn_of_the_loop(self) -> None:
+        owner = cast(StoreOwner, SimpleNamespace(preparing=asyncio.Lock()))
+        began: list[int] = []
+        loop, turn = asyncio.get_running_loop(), 0
+
+        def next_turn() -> None:
+            nonlocal turn, waiting
+            turn += 1
+            waiting = loop.call_soon(next_turn)
+
+        def parse(line: bytes, source: str) -> CDR | Unreadable:
+            began.append(turn)
+            return parse_line(line, source)
+
+        waiting = loop.call_soon(next_turn)
+        sender = Sender("pop-nyc", 7, Front(DIRECTORY), owner, lambda: NOW, parse)
+        await asyncio.gather(*(sender.prepare([cdr_json(id=str(n))], None) for n in range(5)))
+        waiting.cancel()
+        assert len(began) == len(set(began)) == 5
 
     @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
     @pytest.mark.parametrize("last", [True, False])
@@ -400,10 +422,10 @@ class TestSender:
     @pytest.mark.parametrize(
         ("lines", "line", "a_look_s", "turns"),
         [
-            (1_000, cdr_json(), 0.0, 0),
-            (1_000, cdr_json(duration=10**9), 0.0, 0),
-            (10 * LINES_AT_ONCE, cdr_json(), 2 * TURN_S, 9),
-            (40, cdr_json(duration=10**9), 2 * TURN_S, 39),
+            (1_000, cdr_json(), 0.0, 1),
+            (1_000, cdr_json(duration=10**9), 0.0, 1),
+            (10 * LINES_AT_ONCE, cdr_json(), 2 * TURN_S, 10),
+            (40, cdr_json(duration=10**9), 2 * TURN_S, 40),
         ],
         ids=["quick", "quick though they might not be", "slow", "each as long as many"],
     )
