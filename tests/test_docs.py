@@ -11,9 +11,9 @@ from typing import Final
 import pytest
 from prometheus_client import CollectorRegistry
 
+from mediation.assembly import GAUGES
 from mediation.config import Config
 from mediation.config.tables import Named, NamedByType, Section, Spec, specs
-from mediation.assembly import GAUGES
 from mediation.pipeline.metrics import PipelineMetrics
 from tests.test_tidy import ROOT, clean, paths
 

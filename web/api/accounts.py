@@ -52,9 +52,9 @@ class AccountsAPI:
     async def _list(self, request: web.Request) -> web.StreamResponse:
         known_only(request.query, "q", "limit", "after")
         words, after, limit = request.query.get("q", "")[:200], key_of(request.query), limit_of(request.query)
-        page = await self._site.readers.read(find_accounts, words, after, limit, None, len(self._site.directory.accounts))
         # Numbers of the store, usage of the counters: both are of the accounts that the directory has by now.
         known = self._site.directory.accounts
+        page = await self._site.readers.read(find_accounts, words, after, limit, None, len(known))
         items = [self._answer(account) for account in page.accounts if account.account in known]
         return json_response(shapes.AccountPage(items, page.next, page.matching, page.all))
 
