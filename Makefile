@@ -13,7 +13,8 @@ TOOLS   := $(VENV)/.tools
 BROWSER := $(VENV)/.browser
 
 # Real peers as command=package; `make test-peers` installs the packages of the commands that are missing.
-PEERS := curl=curl sqlite3=sqlite3 kamailio=kamailio,kamailio-extra-modules,kamailio-utils-modules sipp=sip-tester \
+PEERS := curl=curl sqlite3=sqlite3 kamailio=kamailio,kamailio-extra-modules,kamailio-utils-modules,kamailio-radius-modules sipp=sip-tester \
+         radclient=freeradius-utils freeradius=freeradius \
          chromium=chromium,fonts-dejavu-core systemd-analyze=systemd
 
 # What `make bench` runs, and what `make run` adds to the command line.

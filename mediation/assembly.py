@@ -10,6 +10,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Gauge
 
 from control.users import Users
+from mediation.acting import Acting, acting_on
 from mediation.config import Config
 from mediation.feed_set import FeedSet
 from mediation.pipeline.front import Front
@@ -45,6 +46,7 @@ class Parts:
     users: Users
     recycler: Recycler
     metrics: PipelineMetrics
+    acting: Acting
 
 
 async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int], registry: CollectorRegistry) -> Parts:
@@ -53,6 +55,8 @@ async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int],
     builder = DirectoryBuilder(config.rating.default_tariff)
     directory = builder.build(await store.provisioned())
     counters = await load_counters(store, directory.accounts)
+    front = Front(directory, oldest_at(config.store.retention_months, clock()))
+    acting = await acting_on(config, store, counters, front, clock)
     metrics = PipelineMetrics(registry, sources)
     owner = StoreOwner(
         store,
@@ -60,11 +64,12 @@ async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int],
         metrics,
         max_queued=max((feed.max_queue_records for feed in config.pop_feeds), default=50_000),
         max_commit=config.store.commit_records,
+        watch=lambda cx, rows: acting.control.watch(cx, rows, clock()),
+        acted=acting.wake,
     )
     values: tuple[Callable[[], float], ...] = (lambda: owner.queued, lambda: len(counters), lambda: store.last_id)
     for (name, help_text), value in zip(GAUGES.items(), values, strict=True):
         Gauge(name, help_text, registry=registry).set_function(value)
-    front = Front(directory, oldest_at(config.store.retention_months, clock()))
     log.info(
         "store open",
         extra={
@@ -79,11 +84,12 @@ async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int],
         store,
         front,
         owner,
-        Provisions(store, builder, front, owner, clock),
-        FeedSet(config, sources, front, owner, store, clock, metrics.activity),
+        Provisions(store, builder, front, owner, clock, acting.room.follow),
+        FeedSet(config, sources, front, owner, store, clock, metrics.activity, acting.sessions),
         await Users.load(store, clock),
         Recycler(store, front, owner, clock, sources),
         metrics,
+        acting,
     )
 
 
@@ -98,6 +104,8 @@ async def control_plane(
         owner=parts.owner,
         front=parts.front,
         recycler=parts.recycler,
+        room=parts.acting.room,
+        exposure=parts.acting.exposure,
         feeds=parts.feeds.status,
         clock=clock,
         secure_cookies=config.web is None or config.web.secure_cookies,

@@ -7,7 +7,7 @@ import logging
 import ssl
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
@@ -82,7 +82,8 @@ class Daemon:
             await self._take_commands(stack, parts)
             writing = asyncio.create_task(parts.owner.run(), name="store owner")
             try:
-                running = await parts.feeds.start(stack, self._listen)
+                running = await parts.feeds.start(stack, self._listen, self._listen_on)
+                acting = parts.acting.start()
                 await self._show_pages(stack, parts)
                 self._taking_work = True
                 self._ops.attach(parts.owner, lambda: self._taking_work and not writing.done())
@@ -99,7 +100,7 @@ class Daemon:
                     stack.callback(task.cancel)
                 failing = asyncio.create_task(store.until_failed(), name="the store's failure")
                 stack.callback(failing.cancel)
-                await _first_of({writing, failing, *running, *supervising}, stop)
+                await _first_of([failing, writing, *running, *acting, *supervising], stop)
             finally:
                 self._manager.tell(STOPPING)
                 await self._drain(parts, writing)
@@ -136,6 +137,7 @@ class Daemon:
             return
         finally:
             await parts.feeds.ended()
+        await parts.acting.stop()
         await parts.owner.save_snapshot()
 
     @staticmethod
@@ -145,6 +147,15 @@ class Daemon:
         stack.push_async_callback(runner.cleanup)
         return runner
 
+    async def _listen_on(
+        self, table: str, listen: Listen, opening: Callable[[str, int], Awaitable[tuple[str, int]]]
+    ) -> tuple[str, int]:
+        try:
+            self.addresses[table] = await opening(listen.host, listen.port)
+            return self.addresses[table]
+        except OSError as error:
+            raise _cannot_listen(table, listen, error) from error
+
     async def _listen(self, table: str, listen: Listen, runner: connections.Runner) -> tuple[str, int]:
         tls = listen.tls.server_context() if listen.tls else None
         if tls is not None:
@@ -153,13 +164,17 @@ class Daemon:
             self.addresses[table] = await connections.listen(runner, listen.host, listen.port, tls)
             return self.addresses[table]
         except OSError as error:
-            raise CannotListen(
-                f"[{table}] listen = {listen}: {error.strerror or error}: end what uses the address, or choose another"
-            ) from error
+            raise _cannot_listen(table, listen, error) from error
 
 
-async def _first_of(running: "set[asyncio.Task[None]]", stop: asyncio.Event) -> None:
-    """Wait for `stop`, or for a task that should run on to fail; what it raised is raised."""
+def _cannot_listen(table: str, listen: Listen, error: OSError) -> CannotListen:
+    return CannotListen(
+        f"[{table}] listen = {listen}: {error.strerror or error}: end what uses the address, or choose another"
+    )
+
+
+async def _first_of(running: "list[asyncio.Task[None]]", stop: asyncio.Event) -> None:
+    """Wait for `stop`, or for a task that should run on to fail; what the first of those raised is raised."""
     stopped = asyncio.create_task(stop.wait(), name="stop")
     try:
         await asyncio.wait({*running, stopped}, return_when=asyncio.FIRST_COMPLETED)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -9,8 +10,10 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
-from mediation.config import Config, FilesFeed, HttpFeed, Listen, PopFeed
-from mediation.feeds import files, http_posts, pop
+from access.radius.dictionary import Dictionary
+from access.sessions import LiveSessions
+from mediation.config import Config, FilesFeed, HttpFeed, Listen, PopFeed, RadiusFeed
+from mediation.feeds import files, http_posts, pop, radius
 from mediation.feeds.connections import Runner
 from mediation.feeds.status import FeedStatus, SourceStatus
 from mediation.formats import is_whole_in, parser_of
@@ -27,6 +30,10 @@ GAPS_HOLD_US: Final = 10 * MICROS
 
 Listening = Callable[[str, Listen, Runner], Awaitable[tuple[str, int]]]
 """Opens a listener of a configuration table; the address that it got."""
+
+
+ListeningOn = Callable[[str, Listen, Callable[[str, int], Awaitable[tuple[str, int]]]], Awaitable[tuple[str, int]]]
+"""The same for one that opens its socket itself."""
 
 
 @dataclass(slots=True)
@@ -49,8 +56,9 @@ class FeedSet:
         store: Store,
         clock: Clock,
         activity: Mapping[int, SourceActivity],
+        sessions: LiveSessions,
     ) -> None:
-        """`sources` are the numbers of all sources; `activity` is kept by the pipeline."""
+        """`sources` are the numbers of all sources; `activity` is kept by the pipeline, `sessions` by accounting."""
         self._sources = sources
         self._owner = owner
         self._store = store
@@ -59,7 +67,10 @@ class FeedSet:
         self._activity = activity
         self._listeners: list[_Listener] = []
         self._drops: list[tuple[FilesFeed, files.FilesFeed]] = []
+        self._accounting: list[tuple[RadiusFeed, radius.AccountingFeed]] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._sessions = sessions
+        self._of_several_feeds = config.sources_of_several_feeds
         self._open = False
         self._gaps: tuple[int, dict[int, int]] = (-GAPS_HOLD_US, {})
         self._addresses: dict[str, str] = {}
@@ -70,19 +81,21 @@ class FeedSet:
                 self._add_posts(section)
             elif isinstance(section, FilesFeed):
                 self._add_files(section)
+            elif isinstance(section, RadiusFeed):
+                self._add_radius(section)
 
-    def _sender(self, source: str, format_name: str, zone: ZoneInfo | None) -> Sender:
+    def _sender(self, feed: str, source: str, format_name: str, zone: ZoneInfo | None) -> Sender:
         name = f"{format_name} {zone.key}" if zone is not None else format_name
         parse = parser_of(format_name, zone)
-        return Sender(source, self._sources[source], self._front, self._owner, self._clock, parse, name)
+        told = feed if source in self._of_several_feeds else None
+        return Sender(source, self._sources[source], self._front, self._owner, self._clock, parse, name, told)
 
     def _add_pop(self, section: PopFeed) -> None:
         feed = pop.PopFeed(
             {source.token: (source.name, self._sources[source.name]) for source in section.sources},
-            self._front,
+            lambda name, _number: self._sender(section.name, name, "ndjson", None),
             self._owner,
             self._store,
-            self._clock,
             max_body_bytes=section.max_body_bytes,
             read_timeout_s=section.read_timeout_s,
         )
@@ -91,7 +104,7 @@ class FeedSet:
     def _add_posts(self, section: HttpFeed) -> None:
         feed = http_posts.HttpPostsFeed(
             section.path,
-            self._sender(section.source, section.format, section.timezone),
+            self._sender(section.name, section.source, section.format, section.timezone),
             self._owner,
             max_body_bytes=section.max_body_bytes,
             read_timeout_s=section.read_timeout_s,
@@ -103,7 +116,7 @@ class FeedSet:
         feed = files.FilesFeed(
             section.name,
             section.directory,
-            self._sender(section.source, section.format, section.timezone),
+            self._sender(section.name, section.source, section.format, section.timezone),
             self._store,
             self._clock,
             settle_s=section.settle_s,
@@ -111,6 +124,23 @@ class FeedSet:
             is_whole=is_whole_in(section.format),
         )
         self._drops.append((section, feed))
+
+    def _add_radius(self, section: RadiusFeed) -> None:
+        dictionary = Dictionary("kamailio")
+        of_source = Counter(client.source_name for client in section.clients)
+        clients = [
+            radius.AccountingClient(
+                client.name,
+                client.address,
+                client.secret.encode(),
+                self._sender(section.name, client.source_name, "ndjson", None),
+                dictionary,
+                shared=client.address.num_addresses > 1 or of_source[client.source_name] > 1,
+            )
+            for client in section.clients
+        ]
+        feed = radius.AccountingFeed(section.name, clients, self._store, self._sessions, self._clock)
+        self._accounting.append((section, feed))
 
     @property
     def pop_feeds(self) -> dict[str, pop.PopFeed]:
@@ -130,14 +160,20 @@ class FeedSet:
         for feed in self.pop_feeds.values():
             feed.answer_others(messages)
 
-    async def start(self, stack: contextlib.AsyncExitStack, listen: Listening) -> "list[asyncio.Task[None]]":
+    async def start(
+        self, stack: contextlib.AsyncExitStack, listen: Listening, listen_on: ListeningOn
+    ) -> "list[asyncio.Task[None]]":
         """Take work. The tasks that must not end before `stop`."""
         for each in self._listeners:
             await each.runner.setup()
             stack.push_async_callback(each.runner.cleanup)
             address = await listen(f"feeds.{each.section.name}", each.section.listen, each.runner)
             self._addresses[each.section.name] = f"http://{address[0]}:{address[1]}"
-        self._tasks = [asyncio.create_task(feed.run(), name=f"feed {section.name}") for section, feed in self._drops]
+        for radius_section, feed in self._accounting:
+            await listen_on(f"feeds.{radius_section.name}", radius_section.listen, feed.open)
+        running = [(section.name, drop.run()) for section, drop in self._drops]
+        running += [(section.name, feed.run()) for section, feed in self._accounting]
+        self._tasks = [asyncio.create_task(run, name=f"feed {name}") for name, run in running]
         self._open = True
         return self._tasks
 
@@ -151,6 +187,8 @@ class FeedSet:
                 await each.pop.close_streams()
         for _, drop in self._drops:
             drop.stop()
+        for _, feed in self._accounting:
+            feed.stop()
 
     async def ended(self) -> None:
         """When the tasks have ended; what one of them raised was seen by who watches them."""
@@ -159,7 +197,7 @@ class FeedSet:
     async def status(self) -> list[FeedStatus]:
         """How each feed stands, in the configuration's order by kind."""
         gaps = await self._gaps_by_source()
-        return [*self._listening(gaps), *self._dropping()]
+        return [*self._listening(gaps), *self._dropping(), *self._reporting()]
 
     def _listening(self, gaps: Mapping[int, int]) -> Iterator[FeedStatus]:
         for each in self._listeners:
@@ -188,6 +226,13 @@ class FeedSet:
             source = self._source(section.source, section.quiet_after_s, {})
             state = "open" if self._open else "closed"
             yield FeedStatus(section.name, section.type, str(section.directory), state, [source], notes)
+
+    def _reporting(self) -> Iterator[FeedStatus]:
+        for section, feed in self._accounting:
+            names = dict.fromkeys(client.source_name for client in section.clients)
+            sources = [self._source(name, section.quiet_after_s, {}) for name in names]
+            state = "open" if self._open else "closed"
+            yield FeedStatus(section.name, section.type, str(section.listen), state, sources, feed.status().notes())
 
     def _source(self, name: str, quiet_after_s: int, gaps: Mapping[int, int]) -> SourceStatus:
         number, now = self._sources[name], self._clock()

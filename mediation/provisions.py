@@ -6,7 +6,7 @@ itself.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from mediation.pipeline.front import Front
@@ -52,8 +52,16 @@ class Provisions:
     """Takes imports while the daemon runs; each is in force when its call returns."""
 
     def __init__(
-        self, store: Store, builder: DirectoryBuilder, front: Front, owner: StoreOwner, clock: Callable[[], int]
+        self,
+        store: Store,
+        builder: DirectoryBuilder,
+        front: Front,
+        owner: StoreOwner,
+        clock: Callable[[], int],
+        followed: Callable[[], Awaitable[None]],
     ) -> None:
+        """`followed` is told when another directory is in force."""
+        self._followed = followed
         self._store = store
         self._builder = builder
         self._front = front
@@ -73,14 +81,14 @@ class Provisions:
                 await recount_into(self._owner.counters, self._store)
                 self._owner.snapshot_is_gone()
             # The counters first: a record that is guided by the new directory must find its account there.
-            self._front.directory = directory
+            await self._put_in_force(directory)
             return number
 
     async def import_lines(self, text: str) -> int:
         """A lines.csv, all or nothing; how many. Raises ProvisioningError."""
         async with self._turn:
             number = await self._store.import_lines(text)
-            self._front.directory = await self._built()
+            await self._put_in_force(await self._built())
             return number
 
     async def import_tariff(self, text: TariffText) -> int:
@@ -88,14 +96,18 @@ class Provisions:
         tariff = await asyncio.to_thread(parse_tariff, text)
         async with self._turn:
             number = await self._store.import_tariff(text, tariff, self._clock())
-            self._front.directory = await self._built()
+            await self._put_in_force(await self._built())
             return number
 
     async def use_default_tariff(self, name: str | None) -> None:
         """Rate from now on by this tariff where neither line nor account names one."""
         async with self._turn:
             self._builder.use_default_tariff(name)
-            self._front.directory = await self._built()
+            await self._put_in_force(await self._built())
+
+    async def _put_in_force(self, directory: Directory) -> None:
+        self._front.directory = directory
+        await self._followed()
 
     async def _built(self) -> Directory:
         return await asyncio.to_thread(self._builder.build, await self._store.provisioned())

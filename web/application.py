@@ -8,9 +8,14 @@ from web.api.parts import api_parts
 from web.gate import gate
 from web.headers import protect
 from web.live import LiveParts
+from web.pages.access import AccessPages
 from web.pages.accounts import AccountsPages
+from web.pages.audit import AuditPages
 from web.pages.calls import CallsPages
 from web.pages.feeds import FeedsPages
+from web.pages.firings import FiringsPages
+from web.pages.monitor import MonitorPages
+from web.pages.orders import OrdersPages
 from web.pages.overview import OverviewPages
 from web.pages.sign_in import SignInPages
 from web.pages.suspense import SuspensePages
@@ -46,6 +51,11 @@ class ControlPlane:
             AccountsPages(site, self._live),
             FeedsPages(site, self._live),
             SuspensePages(site),
+            MonitorPages(site),
+            FiringsPages(site),
+            OrdersPages(site, self._live),
+            AccessPages(site),
+            AuditPages(site),
             *api_parts(site),
         ):
             add_routes(self.application, part.routes())

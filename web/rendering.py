@@ -19,18 +19,18 @@ from web.static_files import StaticFiles
 
 MENU: Final[dict[Role, tuple[tuple[str, str], ...]]] = {
     Role.STAFF: (
-        ("/live", "Live"), ("/accounts", "Accounts"), ("/transactions", "Calls"), ("/suspense", "Suspense"),
-        ("/feeds", "Feeds"),
+        ("/live", "Live"), ("/accounts", "Accounts"), ("/transactions", "Calls"), ("/monitor", "Monitor"),
+        ("/orders", "Orders"), ("/suspense", "Suspense"), ("/feeds", "Feeds"),
     ),
     Role.CUSTOMER: (("/home", "Overview"), ("/transactions", "Calls")),
-    Role.OPERATOR: (("/feeds", "Feeds"), ("/health", "Health")),
+    Role.OPERATOR: (("/feeds", "Feeds"), ("/orders", "Orders"), ("/health", "Health")),
     Role.AGENT: (),
-    Role.AUDITOR: (),
+    Role.AUDITOR: (("/audit", "Audit"),),
 }  # fmt: skip
 """The menu bar of each role."""
 ENTRANCE: Final = {
     Role.STAFF: "/live", Role.CUSTOMER: "/home", Role.OPERATOR: "/feeds", Role.AGENT: "/account",
-    Role.AUDITOR: "/account",
+    Role.AUDITOR: "/audit",
 }  # fmt: skip
 """Where a sign-in leads."""
 

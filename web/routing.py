@@ -35,6 +35,8 @@ class Route:
     not see that account gets 404, as if it did not exist."""
     answer: dict[str, Any] = field(default_factory=dict)
     """JSON Schema of what an API route answers."""
+    done: int = 200
+    """Status of an API route's answer when it did what was asked."""
     takes: dict[str, Any] = field(default_factory=dict)
     """JSON Schema of the body that an API route takes."""
     query: tuple[str, ...] = ()

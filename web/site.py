@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from control.control_room import ControlRoom
+from control.ledger.exposure import Exposure
 from control.users import Users
 from mediation.feeds.status import FeedStatus
 from mediation.pipeline.front import Front
@@ -22,6 +24,10 @@ class Site:
     front: Front
     """Its directory is what is provisioned, as of now."""
     recycler: Recycler
+    room: ControlRoom
+    """Account events, bars, payments."""
+    exposure: Exposure
+    """What an account owes."""
     feeds: Callable[[], Awaitable[list[FeedStatus]]]
     """How each feed stands."""
     clock: Callable[[], int]

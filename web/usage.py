@@ -21,7 +21,7 @@ class AccountUsage:
     month: Usage
     cycle: Usage
     exposure_micros: int
-    """Unbilled charges: with no bill and no payment in this version, all of them."""
+    """Unbilled charges less payments and credits: there are no bills in this version."""
 
     @property
     def left_micros(self) -> int | None:
@@ -49,7 +49,7 @@ def usage_of(site: Site, account: Account) -> AccountUsage:
     """An account's use, as of now."""
     now = site.clock()
     month, cycle = site.owner.counters.usage(account.account, now)
-    return AccountUsage(account, month, cycle, site.owner.counters.unbilled(account.account, now))
+    return AccountUsage(account, month, cycle, site.exposure.of(account.account, now))
 
 
 class NearLimits:

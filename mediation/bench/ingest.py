@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from mediation.bench.events import prescribe
 from mediation.bench.sending import Load, sending
 from mediation.bench.site import RunningDaemon, Site, daemon
 from mediation.failure import Failure
@@ -33,12 +34,16 @@ class IngestOptions:
     in_flight: int
     accounts: int
     prefixes: int
+    events: int = 0
+    """Account events on each account."""
 
 
 def run_ingest(options: IngestOptions, directory: Path) -> dict[str, Any]:
     """Measure in an empty directory; the contract's figures. Raises Failure if the store holds not what was sent."""
     site = Site(directory, options.accounts)
     site.provision(options.prefixes)
+    if options.events:
+        prescribe(site.store, options.events)
     now = datetime.now(UTC)
     with daemon(site) as running:
         figures = _load(options, site, running, now)

@@ -36,6 +36,10 @@ def add_parser(commands: Any) -> None:
     ingest.add_argument(
         "--accounts", type=_count, default=100_000, metavar="N", help="with a line each (default 100000)"
     )
+    ingest.add_argument(
+        "--events", type=int, choices=range(7), default=0, metavar="N",
+        help="account events on each account, 0 to 6 (default 0)",
+    )  # fmt: skip
     ingest.add_argument("--prefixes", type=_count, default=20_000, metavar="N", help="of the deck (default 20000)")
     ingest.add_argument(
         "--directory", type=Path, metavar="DIR", help="where to put the store (default: a temporary one)"
@@ -95,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory(prefix="tollkeeper-bench-", dir=args.directory) as directory:
             figures = run_pages(wanted, Path(directory))
     else:
-        options = IngestOptions(args.records, args.batch, args.in_flight, args.accounts, args.prefixes)
+        options = IngestOptions(args.records, args.batch, args.in_flight, args.accounts, args.prefixes, args.events)
         with tempfile.TemporaryDirectory(prefix="tollkeeper-bench-", dir=args.directory) as directory:
             figures = run_ingest(options, Path(directory))
     if args.json:

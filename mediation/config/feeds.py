@@ -14,7 +14,7 @@ from mediation.config.values import Choice, Directory, Duration, Name, Whole, Zo
 FORMATS: Final = ("ndjson", "asterisk-csv", "kamailio-json")
 """Names of the formats that a feed can carry."""
 
-SERVED_FEEDS: Final = ("pop", "files", "http")
+SERVED_FEEDS: Final = ("pop", "files", "http", "radius-accounting")
 """Types of feed that this version starts."""
 
 
@@ -111,8 +111,12 @@ class RadiusFeed:
     type: ClassVar[str] = "radius-accounting"
     listen: Annotated[Listen, ListenOn('"127.0.0.1:1813"')]
     clients: Annotated[tuple[RadiusClient, ...], Named(RadiusClient)] = ()
+    quiet_after_s: Annotated[int, Key("quiet_after"), Duration("1s", "31d", '"15m"')] = 900
+    """A source that has sent nothing for so long is shown as silent."""
 
     def __post_init__(self) -> None:
+        if self.listen.tls is not None:
+            raise Unfit("is RadSec, which this version does not speak", "remove it", key="tls_certificate")
         seen: dict[Network, str] = {}
         for client in self.clients:
             first = seen.setdefault(client.address, client.name)

@@ -1,5 +1,7 @@
 """The sections of the configuration as frozen dataclasses: every key, its range and its default."""
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
@@ -14,6 +16,8 @@ from mediation.config.words import dotted
 
 DRIVERS: Final = ("kamailio", "radius", "tl1", "osmo-hlr", "mml", "ami", "esl", "ssh-cli", "telnet-cli")
 """Names of the ways to command a switch."""
+SERVED_DRIVERS: Final = ("kamailio", "radius")
+"""Those that this version has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,17 +151,26 @@ class Config:
     @property
     def sources(self) -> tuple[str, ...]:
         """The names of all sources of the feeds that this version starts; one may have several feeds."""
-        names: list[str] = []
+        return tuple(dict.fromkeys(name for _, name in self._reports()))
+
+    @property
+    def sources_of_several_feeds(self) -> frozenset[str]:
+        """Those that more than one feed reports for: the same calls may come by each."""
+        feeds = Counter(name for _, name in set(self._reports()))
+        return frozenset(name for name, number in feeds.items() if number > 1)
+
+    def _reports(self) -> Iterator[tuple[str, str]]:
+        """Each feed with each of its sources."""
         for feed in self.feeds:
             if isinstance(feed, PopFeed):
-                names += [source.name for source in feed.sources]
+                yield from ((feed.name, source.name) for source in feed.sources)
             elif isinstance(feed, FilesFeed | HttpFeed):
-                names.append(feed.source)
-        return tuple(dict.fromkeys(names))
+                yield feed.name, feed.source
+            else:
+                yield from ((feed.name, client.source_name) for client in feed.clients)
 
     def unserved(self) -> tuple[str, ...]:
         """Configured tables that this version checks but does not start, as TOML writes them."""
         tables: list[tuple[str, ...]] = [("feeds", feed.name) for feed in self.feeds if feed.type not in SERVED_FEEDS]
-        tables += [("switches", switch.name) for switch in self.switches]
-        tables += [(name,) for name in ("mail", "control") if getattr(self, name)]
+        tables += [("switches", switch.name) for switch in self.switches if switch.driver not in SERVED_DRIVERS]
         return tuple(dotted(table) for table in tables)

@@ -12,9 +12,8 @@ from mediation.feeds.bodies import BodyMemory, read_body
 from mediation.feeds.outcomes import answer, told
 from mediation.feeds.problems import Refusal, as_problems, json_response, overloaded, problem, stopping
 from mediation.feeds.stream import PopStream
-from mediation.pipeline.front import Front
 from mediation.pipeline.owner import Overloaded, StoreOwner
-from mediation.pipeline.sender import Clock, Sender
+from mediation.pipeline.sender import Sender
 from rating.store.batch import Position
 from rating.store.port import Store
 
@@ -52,16 +51,15 @@ class PopFeed:
     def __init__(
         self,
         tokens: Mapping[str, tuple[str, int]],
-        front: Front,
+        make_sender: Callable[[str, int], Sender],
         owner: StoreOwner,
         store: Store,
-        clock: Clock,
         *,
         max_body_bytes: int,
         read_timeout_s: float,
     ) -> None:
-        """`tokens`: the source's name and number of each bearer token."""
-        self._make_sender: Callable[[str, int], Sender] = lambda name, number: Sender(name, number, front, owner, clock)
+        """`tokens`: the source's name and number of each bearer token; `make_sender` makes the way of one."""
+        self._make_sender = make_sender
         self._senders = {token_digest(token): self._make_sender(*source) for token, source in tokens.items()}
         self._owner = owner
         self._store = store

@@ -41,10 +41,16 @@ class Front:
         self.oldest_at = oldest_at
 
     def begin(
-        self, source: str, source_id: int, arrived_at: int, position: Position | None, format_name: str = "ndjson"
+        self,
+        source: str,
+        source_id: int,
+        arrived_at: int,
+        position: Position | None,
+        format_name: str = "ndjson",
+        feed: str | None = None,
     ) -> "BatchMaker":
-        """Start on a batch of a source that arrived at `arrived_at` (µs UTC)."""
-        batch = Batch(source_id, arrived_at, 0, [], {}, {}, [], position, format_name)
+        """Start on a batch of a source that arrived at `arrived_at` (µs UTC); `feed` where the source has several."""
+        batch = Batch(source_id, arrived_at, 0, [], {}, {}, [], position, format_name, feed)
         return BatchMaker(self.directory, self.oldest_at, source, batch)
 
 

@@ -6,12 +6,12 @@ import contextlib
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Final
 
 from mediation.pipeline.metrics import PipelineMetrics
 from rating.counters import Counters
-from rating.store.batch import Batch, Outcome
+from rating.store.batch import Batch, Outcome, Row
 from rating.store.port import Store
 from rating.store.recycling import Readmission, Retried
 
@@ -40,18 +40,36 @@ class Unknown(Stopping):
     """The store failed while it wrote: nobody knows whether it is stored. Sent again, it is found out."""
 
 
+Watch = Callable[[Any, Sequence[Row]], bool]
+"""Called in the store's thread with its open connection and the new transactions, in ascending order of their ids; True
+if it wrote something that is to be acted on."""
+
+
 class StoreOwner:
     """The bounded queue in front of the store, and the task that empties it."""
 
     def __init__(
-        self, store: Store, counters: Counters, metrics: PipelineMetrics, *, max_queued: int, max_commit: int
+        self,
+        store: Store,
+        counters: Counters,
+        metrics: PipelineMetrics,
+        *,
+        max_queued: int,
+        max_commit: int,
+        watch: Watch | None = None,
+        acted: Callable[[], None] = lambda: None,
     ) -> None:
-        """At most `max_commit` records go into one commit (but one batch always does). At most `max_queued` of one
+        """`watch` looks at new transactions before they are committed, and may write what follows from them; `acted` is
+        told after the commit if it did.
+
+        At most `max_commit` records go into one commit (but one batch always does). At most `max_queued` of one
         source wait (but one batch always does): nobody is refused, or made to wait, for what others have sent. Those of
         `put` do not count those of `put_patiently`: a stream does not have its source's requests refused."""
         self._store = store
         self.counters = counters
         self._metrics = metrics
+        self._watch = watch
+        self._acted = acted
         self._max_queued = max_queued
         self._max_commit = max_commit
         self._queue: deque[_Waiting] = deque()
@@ -135,11 +153,15 @@ class StoreOwner:
     async def _recycle(self, retried: Sequence[Retried], actor: str, now: int) -> Readmission:
         async with self._permits:
             try:
-                return await self._store.recycle(retried, actor, now, self.counters.add)
+                counting = _Counting(self.counters, self._watch)
+                readmission = await self._store.recycle(retried, actor, now, counting)
             except Exception as failure:
                 self._failure = failure
                 self.stop()
                 raise
+        if counting.acted:
+            self._acted()
+        return readmission
 
     async def run(self) -> None:
         """Empty the queue until `stop`; ends with the queue empty. Raises StoreFailed, and then it is over: whoever
@@ -223,7 +245,8 @@ class StoreOwner:
             self._written.update(done for _, done in taken)
             return [batch for batch, _ in taken]
 
-        admission = await self._store.write(take, self.counters.add)
+        counting = _Counting(self.counters, self._watch)
+        admission = await self._store.write(take, counting)
         if not taken:
             return
         self.commits += 1
@@ -236,6 +259,8 @@ class StoreOwner:
             if not done.done():  # a stream that was cut off takes its answers along
                 done.set_result(outcome)
         self._metrics.committed(time.perf_counter() - began, sum(batch.received for batch, _ in taken))
+        if counting.acted:
+            self._acted()
         self._room.set()
 
     def _take(self) -> list["_Waiting"]:
@@ -246,6 +271,21 @@ class StoreOwner:
             taken.append(self._queue.popleft())
             records += taken[-1][0].received
         return taken
+
+
+class _Counting:
+    """Counts the new transactions of one store transaction, and lets the watch look at them. Called in the store's
+    thread."""
+
+    __slots__ = ("_counters", "_watch", "acted")
+
+    def __init__(self, counters: Counters, watch: Watch | None) -> None:
+        self._counters, self._watch, self.acted = counters, watch, False
+
+    def __call__(self, cx: Any, rows: Sequence[Row]) -> None:
+        self._counters.add(rows)
+        if self._watch is not None and rows:
+            self.acted = self._watch(cx, rows)
 
 
 _Waiting = tuple[Batch, "asyncio.Future[Outcome]"]

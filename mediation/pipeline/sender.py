@@ -32,8 +32,11 @@ class Sender:
         clock: Clock,
         parse: Parse = parse_line,
         format_name: str = "ndjson",
+        feed: str | None = None,
     ) -> None:
-        """`format_name` says how to read a line again that was suspended; `parse` reads it."""
+        """`format_name` says how to read a line again that was suspended; `parse` reads it. `feed` is its name where
+        the source has several: they may report the same calls."""
+        self._feed = feed
         self._parse = parse
         self._format_name = format_name
         self.source = source
@@ -52,7 +55,7 @@ class Sender:
 
     async def prepare(self, lines: list[bytes], position: Position | None) -> Batch:
         """Decode, guide and rate, some milliseconds at a time."""
-        maker = self._front.begin(self.source, self.source_id, self._clock(), position, self._format_name)
+        maker = self._front.begin(self.source, self.source_id, self._clock(), position, self._format_name, self._feed)
         at = 0
         while at < len(lines):
             # One turn of all deliveries in a turn of the event loop: a page waits for one of them, not for twenty.

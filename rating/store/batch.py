@@ -110,6 +110,8 @@ class Batch(msgspec.Struct, gc=False):
     position: Position | None = None
     format: str = "ndjson"
     """How a line of it is read, should it be suspended: a format's name, and the zone of its local times."""
+    feed: str | None = None
+    """The feed that it came by, where its source has several: they may report the same calls."""
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from rating.store import positions, suspense, transactions
+from rating.store import correlation, positions, suspense, transactions
 from rating.store.arrivals import Tally
 from rating.store.batch import COLUMN, Batch, Outcome, Row, Suspended, Verdict, content_of, key_of
 from rating.store.partitions import create_partition, month_of
@@ -93,6 +93,8 @@ class Intake:
             own, own_lines = batch.rows.get(month), batch.row_lines.get(month)
             if not own or not own_lines:
                 continue
+            if batch.feed is not None:
+                own, own_lines = self._not_reported(batch.feed, outcome, own, own_lines)
             starts.append(len(rows))
             owners.append((batch, outcome))
             if self._suspended_keys:
@@ -115,6 +117,19 @@ class Intake:
             self._admit_refused(batch, outcome, lines[index], month, rows[index])
         for batch, outcome, line, row in doubtful:
             self._admit_doubtful(batch, outcome, line, month, row)
+
+    def _not_reported(
+        self, feed: str, outcome: Outcome, rows: list[Row], lines: list[int]
+    ) -> tuple[list[Row], list[int]]:
+        """The rows whose calls no other feed of the source has reported, with their lines."""
+        left, left_lines = [], []
+        for row, line in zip(rows, lines, strict=True):
+            if correlation.claim(self._cx, feed, row):
+                left.append(row)
+                left_lines.append(line)
+            else:
+                outcome.duplicate += 1
+        return left, left_lines
 
     def _insert(self, month: int, rows: list[Row]) -> list[int]:
         for id_, row in enumerate(rows, self._admission.next_id):

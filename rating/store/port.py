@@ -13,6 +13,9 @@ from rating.tariff import Tariff, TariffText
 
 T = TypeVar("T")
 
+Count = Callable[[Any, Sequence[Row]], None]
+"""Given new transactions with the engine's connection, inside the store transaction that writes them."""
+
 
 class Provisioned(msgspec.Struct):
     """Everything the directory is made of."""
@@ -36,17 +39,16 @@ class Store(Protocol):
     """The one writer of a store. Any failure to write is `StoreFailed`, and the end of the process that owns it:
     nothing is retried, because after a failed sync nobody knows what is on the disk."""
 
-    async def write(self, take: Callable[[], Sequence[Batch]], count: Callable[[Sequence[Row]], None]) -> Admission:
+    async def write(self, take: Callable[[], Sequence[Batch]], count: Count) -> Admission:
         """Write what is new of some batches in one store transaction; durable when it returns.
 
         Several may be under way; they are written one after the other. When its turn comes, `take` says which batches
-        it is (perhaps none); before the commit `count` is given the new transactions, in ascending order of their ids.
+        it is (perhaps none); before the commit `count` is given the new transactions, in ascending order of their ids,
+        and may write in the same store transaction.
         Both may run in another thread: the caller looks at what they change only while no write is under way.
         """
 
-    async def recycle(
-        self, retried: Sequence[Retried], actor: str, now: int, count: Callable[[Sequence[Row]], None]
-    ) -> Readmission:
+    async def recycle(self, retried: Sequence[Retried], actor: str, now: int, count: Count) -> Readmission:
         """Take suspended records that were processed again out of suspense, in one store transaction; durable when it
         returns. `actor` did it at `now` (µs UTC); before the commit `count` is given the new transactions, as in
         `write`."""

@@ -15,6 +15,7 @@ import msgspec
 from rating.store import suspense, transactions
 from rating.store.arrivals import DAY_US
 from rating.store.batch import COLUMN, Row, Suspended, content_of
+from rating.store.correlation import claim
 from rating.store.partitions import create_partition, month_of, table_of
 from rating.store.suspense import SuspenseRecord
 
@@ -74,6 +75,8 @@ class Recycling:
         for one in retried:
             if one.record.id not in still:
                 self._done.trials.append(Trial(one.record.id, "changed"))
+            elif one.row is not None and one.record.feed and not claim(self._cx, one.record.feed, one.row):
+                self._done.trials.append(Trial(one.record.id, "duplicate", detail="another feed reported the call"))
             elif one.row is not None:
                 rows.setdefault(month_of(one.row[_START_AT]), []).append((one.record.id, one.row))
         for month in sorted(rows):
@@ -149,7 +152,9 @@ class Recycling:
         for trial in self._done.trials:
             record = self._records[trial.id]
             if trial.became in ("recycled", "duplicate"):
-                remark = f"duplicate of transaction {trial.transaction}" if trial.became == "duplicate" else None
+                remark = None
+                if trial.became == "duplicate":
+                    remark = trial.detail or f"duplicate of transaction {trial.transaction}"
                 left.append((trial.transaction, remark, self._now, self._actor, trial.id))
                 notes.append((trial.id, "recycled", remark or f"into transaction {trial.transaction}"))
                 moved[record.source, record.arrived_at // DAY_US, trial.became] += 1

@@ -15,11 +15,11 @@ import aiosqlite
 
 from rating.provisioning import read_accounts, read_lines
 from rating.store import partitions, positions, provisioning, snapshots, sources, suspense, transactions
-from rating.store.batch import Batch, Row
+from rating.store.batch import Batch
 from rating.store.errors import StoreError, StoreFailed, StoreLocked
 from rating.store.intake import Admission, Intake
 from rating.store.migrations import Migration, migrate, require_current
-from rating.store.port import Provisioned, Replay
+from rating.store.port import Count, Provisioned, Replay
 from rating.store.recycling import Readmission, Recycling, Retried
 from rating.tariff import Tariff, TariffText
 
@@ -124,20 +124,18 @@ class SqliteStore:
     def last_id(self) -> int:
         return self._last_id
 
-    async def write(self, take: Callable[[], Sequence[Batch]], count: Callable[[Sequence[Row]], None]) -> Admission:
+    async def write(self, take: Callable[[], Sequence[Batch]], count: Count) -> Admission:
         def write(cx: sqlite3.Connection) -> Admission:
             admission = Intake(cx, self._next_id, self._months, self._suspended_keys).admit(take())
-            count(admission.stored)
+            count(cx, admission.stored)
             return admission
 
         return await self._transaction(write, self._advance)
 
-    async def recycle(
-        self, retried: Sequence[Retried], actor: str, now: int, count: Callable[[Sequence[Row]], None]
-    ) -> Readmission:
+    async def recycle(self, retried: Sequence[Retried], actor: str, now: int, count: Count) -> Readmission:
         def recycle(cx: sqlite3.Connection) -> Readmission:
             readmission = Recycling(cx, self._next_id, self._months, actor, now).take(retried)
-            count(readmission.stored)
+            count(cx, readmission.stored)
             return readmission
 
         return await self._transaction(recycle, self._advance)

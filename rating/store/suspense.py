@@ -40,6 +40,8 @@ class SuspenseRecord(msgspec.Struct, frozen=True, gc=False):
     remark: str | None
     transaction_id: int | None
     """Of a recycled one: the transaction that it has become, or whose duplicate it turned out to be."""
+    feed: str | None = None
+    """The feed that it came by, where its source has several."""
 
     @property
     def line(self) -> bytes:
@@ -139,11 +141,11 @@ def insert(cx: sqlite3.Connection, batch: Batch, record: Suspended) -> bool:
     """Write a record of a batch; False if this very record was there already."""
     written = cx.execute(
         "INSERT INTO suspense"
-        " (shard, source, digest, record_id, start_at, reason, detail, raw, arrived_at, state, format)"
-        " VALUES (0, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?) ON CONFLICT DO NOTHING",
+        " (shard, source, digest, record_id, start_at, reason, detail, raw, arrived_at, state, format, feed)"
+        " VALUES (0, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?) ON CONFLICT DO NOTHING",
         (
             batch.source, record.digest, record.record_id, record.start_at, record.reason, record.detail,
-            batch.raw[record.line - 1], batch.arrived_at, batch.format,
+            batch.raw[record.line - 1], batch.arrived_at, batch.format, batch.feed,
         ),
     )  # fmt: skip
     return written.rowcount == 1

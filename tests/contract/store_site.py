@@ -139,14 +139,14 @@ class Site:
 
     async def write(self, *batches: Batch) -> Admission:
         """One store transaction, with what it took in."""
-        return await self.store.write(lambda: batches, lambda _: None)
+        return await self.store.write(lambda: batches, lambda _cx, _rows: None)
 
     @asynccontextmanager
     async def in_flight(self, *batches: Batch) -> AsyncIterator[None]:
         """A store transaction that has written the batches, and is committed only at the end of the block."""
         written, go_on = threading.Event(), threading.Event()
 
-        def count(_: object) -> None:
+        def count(_cx: object, _rows: object) -> None:
             written.set()
             assert go_on.wait(20)
 

@@ -29,6 +29,10 @@ MOVED = (
 """The account's periods by another clock."""
 
 
+async def nobody_follows() -> None:
+    """Nobody acts on what is imported."""
+
+
 class Running:
     """The parts of a program that takes imports, without a feed and without a task."""
 
@@ -36,7 +40,7 @@ class Running:
         self.site, self.front, self.counters = site, front, counters
         metrics = PipelineMetrics(CollectorRegistry(), site.numbers_of)
         self.owner = StoreOwner(site.store, counters, metrics, max_queued=1000, max_commit=100)
-        self.provisions = Provisions(site.store, builder, front, self.owner, lambda: NOW)
+        self.provisions = Provisions(site.store, builder, front, self.owner, lambda: NOW, nobody_follows)
 
     @classmethod
     async def start(cls, site: Site) -> "Running":
@@ -49,7 +53,7 @@ class Running:
 
     async def write(self, *lines: bytes) -> None:
         batch = self.batch(*lines)
-        await self.site.store.write(lambda: [batch], self.counters.add)
+        await self.site.store.write(lambda: [batch], lambda _, rows: self.counters.add(rows))
 
     def reasons(self, *lines: bytes) -> list[str]:
         return [record.reason for record in self.batch(*lines).suspended]
@@ -149,7 +153,7 @@ async def test_a_stop_in_the_middle_of_an_import_stores_no_counters_of_the_old_p
     running = await Running.start(site)
     await running.write(*CALLS)
     builder = SlowBuilder()
-    provisions = Provisions(site.store, builder, running.front, running.owner, lambda: NOW)
+    provisions = Provisions(site.store, builder, running.front, running.owner, lambda: NOW, nobody_follows)
     importing = asyncio.create_task(provisions.import_accounts(accounts))
     await asyncio.to_thread(builder.began.wait, 20)
     saving = asyncio.create_task(running.owner.save_snapshot())

@@ -66,7 +66,7 @@ class Desk:
         return await self.write(self.site.batch(*lines, **how))
 
     async def write(self, batch: Batch) -> Numbers:
-        admission = await self.site.store.write(lambda: [batch], self.counters.add)
+        admission = await self.site.store.write(lambda: [batch], lambda _, rows: self.counters.add(rows))
         return numbers(admission.outcomes[0])
 
     async def import_stranger(self) -> None:
@@ -468,7 +468,7 @@ async def test_what_is_interrupted_before_its_commit_did_not_happen(desk: Desk) 
     await desk.send(U)
     await desk.import_stranger()
 
-    def end(_: object) -> None:
+    def end(_cx: object, _rows: object) -> None:
         raise RuntimeError
 
     retried = await desk.recycler._retry([await desk.record(1)], LATER)

@@ -301,7 +301,7 @@ class TestPositions:
     async def test_what_was_not_committed_has_not_happened(self, site: Site) -> None:
         await site.send(RECORDS["A"], position=a_position(1))
 
-        def fail(_: object) -> None:
+        def fail(_cx: object, _rows: object) -> None:
             raise ZeroDivisionError
 
         batch = site.batch(RECORDS["B"], cdr_json(start="2026-08-01T00:00:00Z"), RECORDS["U"], position=a_position(2))

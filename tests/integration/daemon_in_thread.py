@@ -218,8 +218,8 @@ def running(config: Path, *, held_at_opening: bool = False, may_fail: bool = Fal
                     taken.extend(take())
                     return taken
 
-                def held_up(rows: Sequence[Row]) -> None:
-                    count(rows)
+                def held_up(cx: Any, rows: Sequence[Row]) -> None:
+                    count(cx, rows)
                     if taken:
                         daemon.committing.pass_through()
 

@@ -13,6 +13,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from control.users import Role
+from tests.integration.web_control import EVENT, acted_on
 from tests.integration.web_site import ADA, WebSite, opened
 from web.routing import DECLARED
 
@@ -27,6 +28,12 @@ GETS = (
     ("/api/v1/suspense", "/api/v1/suspense"),
     ("/api/v1/suspense/3", "/api/v1/suspense/{id}"),
     ("/api/v1/suspense/5", "/api/v1/suspense/{id}"),
+    (f"/api/v1/accounts/{ADA}/payments", "/api/v1/accounts/{account}/payments"),
+    ("/api/v1/account-events", "/api/v1/account-events"),
+    ("/api/v1/account-events/1", "/api/v1/account-events/{event}"),
+    ("/api/v1/firings", "/api/v1/firings"),
+    ("/api/v1/access-orders", "/api/v1/access-orders"),
+    ("/api/v1/alerts", "/api/v1/alerts"),
     ("/api/v1/feeds", "/api/v1/feeds"),
     ("/api/v1/session", "/api/v1/session"),
     ("/api/v1/users", "/api/v1/users"),
@@ -35,9 +42,21 @@ GETS = (
 )
 
 
+ACCOUNT = f"/api/v1/accounts/{ADA}"
+POSTS = (
+    ("/api/v1/account-events", EVENT, "/api/v1/account-events", "201"),
+    ("/api/v1/account-events/1/pause", None, "/api/v1/account-events/{event}/pause", "200"),
+    (f"{ACCOUNT}/payments", {"amount": "0.50"}, "/api/v1/accounts/{account}/payments", "202"),
+    (f"{ACCOUNT}/restore", {"reason": "by mistake"}, "/api/v1/accounts/{account}/restore", "202"),
+)
+WITHOUT_BODY = re.compile(r"delete|post .*/(pause|resume)")
+"""Unsafe calls of which the path says everything."""
+
+
 @pytest.fixture
 async def web(tmp_path: Path) -> AsyncIterator[WebSite]:
     async with opened(tmp_path) as site:
+        await acted_on(site)
         yield site
 
 
@@ -87,6 +106,17 @@ async def test_answers_are_as_described(web: WebSite, path: str, described_as: s
     check(description, said["content"]["application/json"]["schema"], answer)
 
 
+@pytest.mark.parametrize(("path", "body", "described_as", "status"), POSTS)
+async def test_what_was_done_is_answered_as_described(
+    web: WebSite, path: str, body: object, described_as: str, status: str
+) -> None:
+    description = await described(web)
+    staff = await web.program(Role.STAFF)
+    answer = await staff.send(path, b"" if body is None else body, status=int(status))
+    said = description["paths"][described_as]["post"]["responses"][status]
+    check(description, said["content"]["application/json"]["schema"], answer)
+
+
 async def test_every_read_is_among_those_that_are_compared(web: WebSite) -> None:
     description = await described(web)
     reads = {path for path, methods in description["paths"].items() if "get" in methods}
@@ -116,11 +146,14 @@ async def test_refusals_are_problems_as_described(web: WebSite) -> None:
 
 
 async def test_unsafe_calls_take_an_idempotency_key_and_say_what_they_take(web: WebSite) -> None:
-    for methods in (await described(web))["paths"].values():
+    for path, methods in (await described(web))["paths"].items():
         for method, said in methods.items():
             if method != "get":
                 assert "Idempotency-Key" in {parameter["name"] for parameter in said["parameters"]}
-                assert said["requestBody"]["content"]["application/json"]["schema"]
+                if WITHOUT_BODY.match(f"{method} {path}"):
+                    assert "requestBody" not in said
+                else:
+                    assert said["requestBody"]["content"]["application/json"]["schema"]
 
 
 async def test_parameters_of_paths_are_described(web: WebSite) -> None:

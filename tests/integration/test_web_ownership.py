@@ -22,7 +22,7 @@ NOT_OWNED: Final = {
     "/account/sessions/{id}": "the own user's sessions; the test of another's is below",
 }
 """Paths with a parameter that names nothing of an account, and why."""
-PROVIDERS_OWN: Final = re.compile(r"(/api/v1)?/(suspense|feeds)/")
+PROVIDERS_OWN: Final = re.compile(r"(/api/v1)?/(suspense|feeds|account-events|monitor)/")
 """What belongs to the provider: nobody but staff and operations may see it at all."""
 
 

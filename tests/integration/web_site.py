@@ -15,6 +15,9 @@ from prometheus_client import CollectorRegistry
 
 from control.users import Role, Users
 from control.users.passwords import Passwords
+from mediation.acting import acting_on
+from mediation.config import Config
+from mediation.config.sections import Store as StoreSection
 from mediation.feeds.pop import PopFeed
 from mediation.feeds.status import FeedStatus, SourceStatus
 from mediation.pipeline.activity import SourceActivity
@@ -22,6 +25,7 @@ from mediation.pipeline.front import Front
 from mediation.pipeline.metrics import PipelineMetrics
 from mediation.pipeline.owner import StoreOwner
 from mediation.pipeline.recycling import Recycler
+from mediation.pipeline.sender import Sender
 from mediation.provisions import DirectoryBuilder, load_counters
 from mediation.schema import all_migrations
 from rating.store.port import Store
@@ -141,7 +145,16 @@ class WebSite:
         counters = await load_counters(self.store, directory.accounts)
         metrics = PipelineMetrics(CollectorRegistry(), self.sources)
         self.front = Front(directory)
-        self.owner = StoreOwner(self.store, counters, metrics, max_queued=1000, max_commit=1000)
+        config = Config(file=self.path, store=StoreSection(path=self.path))
+        self.acting = await acting_on(config, self.store, counters, self.front, lambda: self.now)
+        self.owner = StoreOwner(
+            self.store,
+            counters,
+            metrics,
+            max_queued=1000,
+            max_commit=1000,
+            watch=lambda cx, rows: self.acting.control.watch(cx, rows, self.now),
+        )
         self.users = await Users.load(self.store, lambda: self.now, Passwords(CHEAP))
         self._stack.callback(self.users.close)
         for name, (role, account) in USERS.items():
@@ -152,6 +165,8 @@ class WebSite:
             owner=self.owner,
             front=self.front,
             recycler=Recycler(self.store, self.front, self.owner, lambda: self.now, self.sources),
+            room=self.acting.room,
+            exposure=self.acting.exposure,
             feeds=self._feeds,
             clock=lambda: self.now,
             secure_cookies=False,
@@ -168,7 +183,7 @@ class WebSite:
     async def receive(self, *lines: bytes) -> None:
         """A batch of pop-nyc, committed and counted."""
         batch = a_batch(self.front.directory, *lines, source=self.sources["pop-nyc"], arrived_at=self.now)
-        await self.store.write(lambda: [batch], self.owner.counters.add)
+        await self.store.write(lambda: [batch], lambda _, rows: self.owner.counters.add(rows))
 
     async def import_stranger(self) -> None:
         """The line that nobody had is Ada's."""
@@ -196,7 +211,8 @@ class WebSite:
     async def pop(self) -> TestClient[Any, Any]:
         """The POP feed's listener, which takes messages of people too."""
         feed = PopFeed(
-            {POP_TOKEN: ("pop-nyc", self.sources["pop-nyc"])}, self.front, self.owner, self.store, lambda: self.now,
+            {POP_TOKEN: ("pop-nyc", self.sources["pop-nyc"])},
+            lambda name, number: Sender(name, number, self.front, self.owner, lambda: self.now), self.owner, self.store,
             max_body_bytes=100_000, read_timeout_s=5,
         )  # fmt: skip
         feed.answer_others(Messages(self.site).taker)

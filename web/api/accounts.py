@@ -5,11 +5,13 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from control import bars
 from mediation.feeds.problems import json_response
 from rating.account import Account, Line
 from rating.money import format_micros
 from rating.numbering import display
 from rating.store.account_list import find_accounts, lines_with_services
+from rating.store.reading import instant_text
 from web.api import shapes
 from web.api.paging import key_of, known_only, limit_of, number_after
 from web.refusals import NotFound
@@ -20,8 +22,6 @@ from web.usage import usage_of
 
 CENTS: Final = 2
 PLACES: Final = 6
-NO_INVOICES: Final = 0
-"""In this version there are none: nothing is due but what is unbilled."""
 
 
 class AccountsAPI:
@@ -55,32 +55,30 @@ class AccountsAPI:
         # Numbers of the store, usage of the counters: both are of the accounts that the directory has by now.
         known = self._site.directory.accounts
         page = await self._site.readers.read(find_accounts, words, after, limit, None, len(known))
-        items = [self._answer(account) for account in page.accounts if account.account in known]
+        accounts = [account for account in page.accounts if account.account in known]
+        barred = await self._site.readers.read(
+            lambda cx: {one.account: bars.open_of_account(cx, one.account) for one in accounts}
+        )
+        items = [self._answer(account, barred[account.account]) for account in accounts]
         return json_response(shapes.AccountPage(items, page.next, page.matching, page.all))
 
     async def _one(self, request: web.Request) -> web.StreamResponse:
         known_only(request.query)
-        return json_response(self._answer(self._account(request)))
+        account = account_of(self._site, request)
+        return json_response(self._answer(account, await self._site.room.barred(account.account)))
 
     async def _lines(self, request: web.Request) -> web.StreamResponse:
         known_only(request.query, "limit", "after")
         limit, after = limit_of(request.query), number_after(request.query) or 0
-        account = self._account(request)
+        account = account_of(self._site, request)
         lines = await self._site.readers.read(lines_with_services, account.account)
         some = lines[after : after + limit]
         more = str(after + limit) if after + limit < len(lines) else None
         return json_response(shapes.LinePage([_line(line) for line in some], more))
 
-    def _account(self, request: web.Request) -> Account:
-        """The account of the path, if it may be seen. Raises NotFound."""
-        principal, number = principal_of(request), request.match_info["account"]
-        account = self._site.directory.accounts.get(number)
-        if account is None or principal.account not in (None, number):
-            raise NotFound
-        return account
-
-    def _answer(self, account: Account) -> shapes.AccountAnswer:
+    def _answer(self, account: Account, reasons: list[bars.Reason]) -> shapes.AccountAnswer:
         used = usage_of(self._site, account)
+        unbilled = self._site.owner.counters.unbilled(account.account, self._site.clock())
         limit, left = account.credit_limit_micros, used.left_micros
         return shapes.AccountAnswer(
             number=account.account,
@@ -96,17 +94,35 @@ class AccountsAPI:
             segment=account.segment,
             credit_limit=None if limit is None else amount(limit),
             exposure=amount(used.exposure_micros),
-            unbilled=amount(used.exposure_micros),
-            balance_due=amount(NO_INVOICES),
+            unbilled=amount(unbilled),
+            balance_due=amount(self._site.exposure.balance_due(account.account)),
             left=None if left is None else amount(left),
-            barred=[],
+            barred=_barred(reasons),
         )
+
+
+def account_of(site: Site, request: web.Request) -> Account:
+    """The account of a request's path, if who asks may see it. Raises NotFound."""
+    principal, number = principal_of(request), request.match_info["account"]
+    account = site.directory.accounts.get(number)
+    if account is None or principal.account not in (None, number):
+        raise NotFound
+    return account
 
 
 def amount(micros: int) -> str:
     """A decimal with two places, or as many more as it has."""
     text = format_micros(micros, PLACES)
     return text[: -(PLACES - CENTS)] + text[-(PLACES - CENTS) :].rstrip("0")
+
+
+def _barred(reasons: list[bars.Reason]) -> list[shapes.BarredAnswer]:
+    """What is barred, each since the oldest of its reasons."""
+    oldest = {reason.target.key: reason for reason in reversed(reasons)}
+    return [
+        shapes.BarredAnswer(display(one.line), one.service, one.switch, instant_text(one.began_at))
+        for one in sorted(oldest.values(), key=lambda one: one.id)
+    ]
 
 
 def _line(line: Line) -> shapes.LineAnswer:

@@ -25,8 +25,11 @@ WORDS: Final = {
     "after": "Key of the page, from `next` of the one before.",
     "q": "Words that all have to be found.",
     "reason": "Why records are in suspense.",
+    "account": "Number of the account.",
+    "state": "States of orders, with commas between them.",
     "source": "Name of the source that the records came from.",
 }
+DONE: Final = {200: "Done.", 201: "Made; Location says where it is.", 202: "Taken; what follows is seen later."}
 REPEATED: Final = frozenset({"column", "op", "value"})
 _REFUSALS: Final = {
     "400": "The body is not JSON.",
@@ -94,8 +97,8 @@ def _operation(route: Route, path: str, schemas: dict[str, Any]) -> dict[str, An
         "parameters": [*_path_parameters(route.path), *map(_query_parameter, route.query)],
         "security": [{"bearer": []}, {"cookie": []}] if route.roles != ANYBODY else [],
         "responses": {
-            "200": {
-                "description": "Done.",
+            str(route.done): {
+                "description": DONE[route.done],
                 "content": {"application/json": {"schema": _hoist(route.answer, schemas)}},
             }
         },

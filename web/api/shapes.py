@@ -72,6 +72,15 @@ class Explained(Struct):
     """False when rating it again gives another charge."""
 
 
+class BarredAnswer(Struct):
+    """A service of a line that is barred."""
+
+    line: str
+    service: str
+    switch: str
+    since: Instant
+
+
 class AccountAnswer(Struct, rename={"number": "account"}):
     """An account, and what it has used."""
 
@@ -94,8 +103,8 @@ class AccountAnswer(Struct, rename={"number": "account"}):
     balance_due: Amount
     left: Amount | None
     """Of the credit limit; below zero when it is crossed."""
-    barred: list[str]
-    """Services that are barred."""
+    barred: list[BarredAnswer]
+    """Services that are barred, or will be as soon as their switches have it."""
 
 
 class AccountPage(Struct):
@@ -300,3 +309,5 @@ class Problem(Struct):
     title: str
     status: int
     detail: str
+    reason: str = ""
+    """In one word, where a program may want to know: of a payment that is refused."""

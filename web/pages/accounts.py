@@ -5,6 +5,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from control import bars
+from control.ledger import postings
+from control.ledger.entry import Entry, Kind
 from rating.account import Account, Line
 from rating.search.keys import Sort
 from rating.search.search import search_account
@@ -45,7 +48,8 @@ class AccountsPages:
         return render(request, "accounts.html", {"page": page, "used": used, "q": words, "after": after})
 
     async def _one(self, request: web.Request) -> web.StreamResponse:
-        return render(request, "account_of_customer.html", await self._part(request))
+        part = await self._part(request)
+        return render(request, "account_of_customer.html", part | {"paid": await self._paid(request)})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         self._account(request)
@@ -53,8 +57,23 @@ class AccountsPages:
 
     async def _part(self, request: web.Request) -> dict[str, Any]:
         account = self._account(request)
-        lines, calls = await self._site.readers.read(_lines_and_calls, account.account)
-        return {"account": account, "used": usage_of(self._site, account), "lines": lines, "calls": calls}
+        lines, calls, barred = await self._site.readers.read(_lines_calls_and_bars, account.account)
+        return {
+            "account": account,
+            "used": usage_of(self._site, account),
+            "lines": lines,
+            "calls": calls,
+            "barred": barred,
+        }
+
+    async def _paid(self, request: web.Request) -> Entry | None:
+        """The payment that was just recorded, if the address names one of this account."""
+        number = request.query.get("paid", "")
+        if not (number.isascii() and number.isdigit() and len(number) <= 18):
+            return None
+        entry = await self._site.readers.read(postings.get, int(number))
+        ours = entry is not None and entry.account == request.match_info["account"] and entry.kind is Kind.PAYMENT
+        return entry if ours else None
 
     def _account(self, request: web.Request) -> Account:
         account = self._site.directory.accounts.get(request.match_info["account"])
@@ -68,6 +87,8 @@ def last_calls(cx: sqlite3.Connection, account: str) -> list[dict[str, Any]]:
     return search_account(cx, account, lines_of(cx, account), (), Sort(), None, LAST_CALLS).rows
 
 
-def _lines_and_calls(cx: sqlite3.Connection, account: str) -> tuple[list[Line], list[dict[str, Any]]]:
+def _lines_calls_and_bars(
+    cx: sqlite3.Connection, account: str
+) -> tuple[list[Line], list[dict[str, Any]], list[bars.Reason]]:
     """One read: each waits for a connection, its thread and the event loop."""
-    return lines_with_services(cx, account), last_calls(cx, account)
+    return lines_with_services(cx, account), last_calls(cx, account), bars.open_of_account(cx, account)

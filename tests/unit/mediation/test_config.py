@@ -141,13 +141,7 @@ def test_the_example_of_the_contract_is_accepted(read: Any) -> None:
     )
     assert (config.control.periodic_check_s, config.control.breaker) == (3600, Breaker(orders=20, per_s=600))
     assert config.rating.default_tariff == "standard"
-    assert config.unserved() == (
-        "feeds.radius",
-        "switches.kam1",
-        "switches.nas1",
-        "mail",
-        "control",
-    )
+    assert config.unserved() == ()
 
 
 def test_only_the_store_is_required_and_what_has_no_section_is_off(read: Any, tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from mediation.pipeline import owner as owner_module
 from mediation.pipeline.metrics import PipelineMetrics
 from mediation.pipeline.owner import Overloaded, Stopping, StoreOwner, Unknown
 from rating.counters import Counters, unpack
-from rating.store.batch import Batch, Outcome, Row
+from rating.store.batch import Batch, Outcome
 from rating.store.errors import StoreFailed
 from rating.store.intake import Admission
-from rating.store.port import Store
+from rating.store.port import Count, Store
 from tests.builders import ACCOUNT, NOW, a_row, an_account, cdr_json
 
 
@@ -53,7 +53,7 @@ class HandStore:
         finally:
             self.step, self.waiting = "", None
 
-    async def write(self, take: Callable[[], Sequence[Batch]], count: Callable[[Sequence[Row]], None]) -> Admission:
+    async def write(self, take: Callable[[], Sequence[Batch]], count: Count) -> Admission:
         async with self._turn:
             if self.failed:
                 raise StoreFailed("an earlier write failed")
@@ -62,7 +62,7 @@ class HandStore:
                 return Admission([], [], self._next_id)
             try:
                 admission = await self._admit(batches)
-                count(admission.stored)
+                count(None, admission.stored)
                 await self._wait("commit")
             except Exception:
                 self.failed = True

@@ -1,7 +1,7 @@
 """Recycling at the store's owner: between the commits, never beside a standstill, and the end of all when it fails."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 import pytest
@@ -10,9 +10,8 @@ from prometheus_client import CollectorRegistry
 from mediation.pipeline.metrics import PipelineMetrics
 from mediation.pipeline.owner import Stopping, StoreOwner
 from rating.counters import Counters
-from rating.store.batch import Row
 from rating.store.errors import StoreFailed
-from rating.store.port import Store
+from rating.store.port import Count, Store
 from rating.store.recycling import Readmission, Retried
 from tests.builders import ACCOUNT, NOW, a_row, an_account
 
@@ -24,14 +23,12 @@ class HeldStore:
         self.go_on = asyncio.Event()
         self.failure: Exception | None = None
 
-    async def recycle(
-        self, retried: Sequence[Retried], actor: str, now: int, count: Callable[[Sequence[Row]], None]
-    ) -> Readmission:
+    async def recycle(self, retried: Sequence[Retried], actor: str, now: int, count: Count) -> Readmission:
         await self.go_on.wait()
         if self.failure:
             raise self.failure
         row = a_row(id=7)
-        count([row])
+        count(None, [row])
         return Readmission([], [row], 8)
 
 

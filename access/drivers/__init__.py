@@ -1,0 +1,1 @@
+"""Drivers: each speaks the port `access.barring` to one kind of switch."""

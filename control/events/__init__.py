@@ -1,0 +1,1 @@
+"""Account events: what is prescribed on accounts, when it holds, and what fired."""

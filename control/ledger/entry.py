@@ -1,0 +1,128 @@
+"""An entry of the ledger, and its postings: amounts that sum to zero over the books they stand in."""
+
+import hashlib
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from rating.cdr import MICROS
+from rating.money import format_micros
+
+MOST_MICROS: Final = 1_000_000_000 * MICROS
+"""The greatest amount of one entry. Sums of them stay far within 64 bits."""
+LONGEST_KEY: Final = 255
+LONGEST_REMARK: Final = 500
+
+
+class Kind(StrEnum):
+    """What an entry is."""
+
+    PAYMENT = "payment"
+    """Money received."""
+    CREDIT = "credit"
+    """Granted to the account without money received: goodwill, a mistake of ours."""
+    REVERSAL = "reversal"
+    """Takes back another entry, whole."""
+
+
+class Book(StrEnum):
+    """Where postings stand. A debit is positive, a credit negative."""
+
+    RECEIVABLE = "receivable"
+    """What the account owes; its payments and credits make it less."""
+    CASH = "cash"
+    """Money received."""
+    CREDITS_GRANTED = "credits-granted"
+    """What was let go of."""
+
+
+COUNTERPARTS: Final = {Kind.PAYMENT: Book.CASH, Kind.CREDIT: Book.CREDITS_GRANTED}
+"""The book in which the other half of an entry stands."""
+
+
+class Posting(msgspec.Struct, frozen=True):
+    """An amount in a book."""
+
+    book: Book
+    account: str
+    """Whose doing it is; also in books that are the provider's own."""
+    amount_micros: int
+    currency: str
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One entry: what was paid, credited or taken back."""
+
+    id: int
+    kind: Kind
+    account: str
+    at: int
+    """When it was written down, µs UTC."""
+    actor: str
+    """Who did it, as the audit log names them."""
+    remark: str
+    idempotency_key: str
+    reverses: int | None
+    """The entry that it takes back."""
+    amount_micros: int
+    """In the account's favour; a reversal's has the other sign than the entry that it takes back."""
+    currency: str
+
+
+class Why(StrEnum):
+    """Why an entry was refused."""
+
+    AMOUNT = "amount"
+    CURRENCY = "currency"
+    KEY = "key"
+    REMARK = "remark"
+    UNKNOWN_ACCOUNT = "unknown-account"
+    UNKNOWN_ENTRY = "unknown-entry"
+    REVERSED = "reversed"
+    ZERO_BALANCE = "zero-balance"
+    CREDIT_BALANCE = "credit-balance"
+    OVER_AMOUNT = "over-amount"
+
+
+class EntryRefused(Exception):
+    """An entry that cannot be made; its message says what to do."""
+
+    def __init__(self, why: Why, words: str) -> None:
+        super().__init__(words)
+        self.why = why
+
+
+def digest(kind: Kind, amount_micros: int, currency: str, remark: str, reverses: int | None) -> bytes:
+    """What is asked for, so that a key that comes with another request is noticed."""
+    asked = msgspec.json.encode((kind, amount_micros, currency, remark, reverses))
+    return hashlib.blake2b(asked, digest_size=16).digest()
+
+
+def check_amount(amount_micros: int) -> None:
+    """Raise EntryRefused unless an amount can be paid or credited."""
+    if amount_micros <= 0:
+        raise EntryRefused(Why.AMOUNT, "the amount is not above zero: to take an entry back, reverse it")
+    if amount_micros > MOST_MICROS:
+        raise EntryRefused(Why.AMOUNT, f"the amount is above {MOST_MICROS // MICROS}: enter it in parts")
+
+
+def payable(asked_micros: int | None, due_micros: int) -> int:
+    """What is paid of a total due: all of it, unless less is asked for. Raises EntryRefused."""
+    if due_micros == 0:
+        raise EntryRefused(Why.ZERO_BALANCE, "nothing is due: the balance is zero")
+    if due_micros < 0:
+        credit = format_micros(-due_micros, 6)
+        raise EntryRefused(Why.CREDIT_BALANCE, f"nothing is due: the account has {credit} to its credit")
+    if asked_micros is not None and asked_micros > due_micros:
+        due = format_micros(due_micros, 6)
+        raise EntryRefused(Why.OVER_AMOUNT, f"the amount is above the total due, {due}: pay that, or less")
+    return due_micros if asked_micros is None else asked_micros
+
+
+def check_words(key: str, remark: str) -> None:
+    """Raise EntryRefused unless key and remark can be written down."""
+    if not (0 < len(key) <= LONGEST_KEY and key.isprintable()):
+        raise EntryRefused(Why.KEY, f"an idempotency key has 1 to {LONGEST_KEY} printable characters")
+    if len(remark) > LONGEST_REMARK or not (remark.isprintable() or not remark):
+        raise EntryRefused(Why.REMARK, f"a remark has at most {LONGEST_REMARK} printable characters, in one line")

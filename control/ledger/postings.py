@@ -1,0 +1,115 @@
+"""The SQL of the ledger: entries with their postings, only ever added."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from control.ledger.entry import Book, Entry, Kind, Posting
+from rating.cdr import MICROS
+
+_ENTRY: Final = (
+    "SELECT e.id, e.kind, e.account, e.at, e.actor, e.remark, e.idempotency_key, e.reverses,"
+    " -p.amount_micros, p.currency FROM ledger_entries e"
+    " JOIN ledger_postings p ON p.entry = e.id AND p.book = 'receivable'"
+)
+
+
+def add(cx: sqlite3.Connection, entry: Entry, request_digest: bytes, postings: Sequence[Posting]) -> None:
+    """Write an entry with its postings, which sum to zero."""
+    assert sum(posting.amount_micros for posting in postings) == 0, f"entry {entry.id} does not sum to zero"
+    assert len({posting.currency for posting in postings}) == 1, f"entry {entry.id} mixes currencies"
+    cx.execute(
+        "INSERT INTO ledger_entries (shard, id, kind, account, at, actor, remark, idempotency_key, request_digest,"
+        " reverses) VALUES (0, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            entry.id, entry.kind, entry.account, entry.at, entry.actor, entry.remark, entry.idempotency_key,
+            request_digest, entry.reverses,
+        ),
+    )  # fmt: skip
+    (last,) = cx.execute("SELECT coalesce(max(id), 0) FROM ledger_postings").fetchone()
+    cx.executemany(
+        "INSERT INTO ledger_postings (shard, id, entry, book, account, amount_micros, currency)"
+        " VALUES (0, ?, ?, ?, ?, ?, ?)",
+        (
+            (last + number, entry.id, posting.book, posting.account, posting.amount_micros, posting.currency)
+            for number, posting in enumerate(postings, 1)
+        ),
+    )
+
+
+def next_id(cx: sqlite3.Connection) -> int:
+    """The number of the next entry."""
+    (last,) = cx.execute("SELECT coalesce(max(id), 0) FROM ledger_entries").fetchone()
+    return int(last) + 1
+
+
+def keyed(cx: sqlite3.Connection, account: str, key: str) -> tuple[Entry, bytes] | None:
+    """The entry of an account that was made under a key, and the digest of what was asked for."""
+    found = cx.execute(
+        "SELECT id, request_digest FROM ledger_entries WHERE shard = 0 AND account = ? AND idempotency_key = ?",
+        (account, key),
+    ).fetchone()
+    if found is None:
+        return None
+    entry = get(cx, found[0])
+    assert entry is not None
+    return entry, found[1]
+
+
+def get(cx: sqlite3.Connection, number: int) -> Entry | None:
+    """One entry."""
+    row = cx.execute(f"{_ENTRY} WHERE e.id = ?", (number,)).fetchone()
+    return _entry(row) if row else None
+
+
+def reversal_of(cx: sqlite3.Connection, number: int) -> int | None:
+    """The entry that took an entry back."""
+    row = cx.execute("SELECT id FROM ledger_entries WHERE shard = 0 AND reverses = ?", (number,)).fetchone()
+    return int(row[0]) if row else None
+
+
+def postings_of(cx: sqlite3.Connection, number: int) -> list[Posting]:
+    """The postings of an entry."""
+    rows = cx.execute(
+        "SELECT book, account, amount_micros, currency FROM ledger_postings WHERE entry = ? ORDER BY id", (number,)
+    )
+    return [Posting(Book(book), account, amount, currency) for book, account, amount, currency in rows]
+
+
+def entries(cx: sqlite3.Connection, account: str, *, limit: int, before: int | None = None) -> list[Entry]:
+    """The newest entries of an account first, at most `limit` of them; of those before `before`, if it is given."""
+    where, values = ("", ()) if before is None else (" AND e.id < ?", (before,))
+    rows = cx.execute(
+        f"{_ENTRY} WHERE e.shard = 0 AND e.account = ?{where} ORDER BY e.id DESC LIMIT ?", (account, *values, limit)
+    )
+    return [_entry(row) for row in rows]
+
+
+def paid_by_account(cx: sqlite3.Connection) -> Iterator[tuple[str, int]]:
+    """Of every account with entries: its payments and credits, less what was taken back."""
+    # In two parts, millions and the rest: in one a sum could go beyond SQLite's 64 bits.
+    rows = cx.execute(
+        f"SELECT account, -sum(amount_micros / {MICROS}), -sum(amount_micros % {MICROS}) FROM ledger_postings"  # noqa: S608  # a number and a name of ours
+        f" WHERE shard = 0 AND book = '{Book.RECEIVABLE}' GROUP BY account"
+    )
+    for account, whole, rest in rows:
+        yield account, whole * MICROS + rest
+
+
+def unbalanced(cx: sqlite3.Connection) -> list[tuple[int, int]]:
+    """Entries whose postings do not sum to zero, or that have none, each with its sum; there are none."""
+    rows = cx.execute(
+        "SELECT e.id, coalesce(sum(p.amount_micros), 0) FROM ledger_entries e"
+        " LEFT JOIN ledger_postings p ON p.entry = e.id GROUP BY e.id"
+        " HAVING sum(p.amount_micros) IS NOT 0 OR count(DISTINCT p.currency) <> 1 ORDER BY e.id"
+    )
+    orphans = cx.execute(
+        "SELECT entry, sum(amount_micros) FROM ledger_postings"
+        " WHERE entry NOT IN (SELECT id FROM ledger_entries) GROUP BY entry ORDER BY entry"
+    )
+    return [(number, total) for found in (rows.fetchall(), orphans.fetchall()) for number, total in found]
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    number, kind, *rest = row
+    return Entry(number, Kind(kind), *rest)

@@ -1,0 +1,87 @@
+"""The ledger of a running daemon: entries are made in store transactions, and the balances follow."""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Final
+
+from control.ledger import payments, postings
+from control.ledger.balances import Balances
+from control.ledger.entry import Entry
+from control.ledger.payments import Due, Recorded
+from rating.store.port import Store
+
+Watch = Callable[[sqlite3.Connection, Entry, int], None]
+"""Called with a new entry, at an instant, in the transaction that makes it, when the balances know it already."""
+
+
+def _unwatched(_cx: sqlite3.Connection, _entry: Entry, _now: int) -> None:
+    """Nobody acts on entries."""
+
+
+class Ledger:
+    """Makes entries. Every call that is repeated with its key answers with the first entry.
+
+    `watch` is who acts on entries, with SQL in the same transaction: orders that a payment makes needless are cancelled
+    in it, not after it. `actor` is who makes an entry, as the audit log shall name them.
+    """
+
+    def __init__(self, store: Store, clock: Callable[[], int], balances: Balances, watch: Watch = _unwatched) -> None:
+        self.balances: Final = balances
+        self._store, self._clock, self._watch = store, clock, watch
+
+    async def pay(
+        self,
+        account: str,
+        amount_micros: int | None,
+        currency: str,
+        *,
+        actor: str,
+        key: str,
+        remark: str = "",
+        due: Due | None = None,
+    ) -> Recorded:
+        """Record a payment received; with `due` at most what that tells, and all of it by default. Raises
+        EntryRefused."""
+        now = self._clock()
+        return await self._make(
+            lambda cx: payments.record_payment(
+                cx, account, amount_micros, currency, actor=actor, key=key, now=now, remark=remark, due=due
+            )
+        )
+
+    async def credit(
+        self, account: str, amount_micros: int, currency: str, *, actor: str, key: str, remark: str = ""
+    ) -> Recorded:
+        """Grant a credit. Raises EntryRefused."""
+        now = self._clock()
+        return await self._make(
+            lambda cx: payments.record_credit(
+                cx, account, amount_micros, currency, actor=actor, key=key, now=now, remark=remark
+            )
+        )
+
+    async def reverse(self, account: str, number: int, *, actor: str, key: str, remark: str = "") -> Recorded:
+        """Take an entry of an account back. Raises EntryRefused."""
+        now = self._clock()
+        return await self._make(
+            lambda cx: payments.reverse(cx, account, number, actor=actor, key=key, now=now, remark=remark)
+        )
+
+    async def entries(self, account: str, *, limit: int, before: int | None = None) -> list[Entry]:
+        """The newest entries of an account first."""
+        return await self._store.read(lambda cx: postings.entries(cx, account, limit=limit, before=before))
+
+    async def _make(self, record: Callable[[sqlite3.Connection], Recorded]) -> Recorded:
+        return await self._store.transact(self._recorded, record)
+
+    def _recorded(self, cx: sqlite3.Connection, record: Callable[[sqlite3.Connection], Recorded]) -> Recorded:
+        """In the store's thread: whatever transaction comes next there reckons with the entry."""
+        recorded = record(cx)
+        if recorded.is_new:
+            self.balances.apply(recorded.entry)
+            try:
+                self._watch(cx, recorded.entry, recorded.entry.at)
+            except BaseException:
+                self.balances.undo(recorded.entry)
+                raise
+        return recorded

@@ -1,0 +1,271 @@
+"""Continuous, periodic and one-time checks agree on random traffic, with one another and with a naive recount."""
+
+from collections import Counter
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from control.events import event_rows
+from tests.builders import an_account, micros
+from tests.event_site import UNIT, EventSite
+
+ZONES: Final = {"1": ("America/New_York", 15), "2": ("Asia/Kathmandu", 31)}
+NOW: Final = micros("2026-11-20T12:00:00Z")
+SINCE: Final = micros("2026-08-25T00:00:00Z")
+HOUR: Final = 3600 * UNIT
+CALLED: Final = {"442079460018": "GB", "12125550100": "US", "sip:ann@example.com": None}
+PERIODS: Final = ("bill-cycle", "month", "week", "weekdays", "weekend", "day", "hour")
+
+Call = dict[str, Any]
+
+
+class Naive:
+    """What should fire, counted anew from all the calls at every call, with local dates."""
+
+    def __init__(self, when: dict[str, Any], created_at: int, opened_at: dict[str, int]) -> None:
+        self.how, self.conditions = next(((how, when[how]) for how in ("any", "all") if how in when), ("any", [when]))
+        self.created_at, self.opened_at = created_at, opened_at
+        self.calls: list[Call] = []
+        self.marked: set[tuple[Any, ...]] = set()
+        self.fired: list[tuple[str, int, int, bool]] = []
+        """Account, transaction, begin of the period, late."""
+
+    def store(self, call: Call) -> None:
+        self.calls.append(call)
+        if not any(passes(condition, call) for condition in self.conditions):
+            return
+        account, at = call["account"], call["answer"]
+        spans = [span_of(c["period"], account, at) for c in self.conditions]
+        true = [self._holds(c, account, at) for c in self.conditions]
+        ways = [[n] for n in range(len(true))] if self.how == "any" else [list(range(len(true)))]
+        holding = []
+        for way in ways:
+            begins, ends = max(spans[n][0] for n in way), min(spans[n][1] for n in way)
+            if all(true[n] for n in way) and ends > self.created_at:
+                holding.append((account, tuple(way), tuple(spans[n] for n in way), begins, ends))
+        if holding and not self.marked.intersection(holding):
+            self.fired.append((account, len(self.calls), holding[0][3], holding[0][4] <= NOW))
+        self.marked.update(holding)
+
+    def _holds(self, condition: Call, account: str, at: int) -> bool:
+        value = self._value(condition, account, span_of(condition["period"], account, at))
+        if "above" in condition:
+            return value > condition["above"]
+        if "at_least" in condition:
+            return value >= condition["at_least"]
+        rule = condition["above_average"]
+        spans = []
+        inside = at
+        for _ in range(rule["months"]):
+            begin = span_of(
+                {"weekdays": "week", "weekend": "week"}.get(condition["period"], condition["period"]), account, inside
+            )[0]
+            inside = begin - 1
+            spans.append(span_of(condition["period"], account, inside))
+        while spans and not (
+            self.opened_at[account] < spans[-1][1]
+            or any(c["account"] == account and spans[-1][0] <= c["answer"] < spans[-1][1] for c in self.calls)
+        ):
+            spans.pop()
+        if not spans:
+            return False
+        average = sum(self._value(condition, account, span) for span in spans) / Fraction(len(spans))
+        return value > average * (100 + rule["percent"]) / 100
+
+    def _value(self, condition: Call, account: str, span: tuple[int, int]) -> Fraction:
+        calls = [
+            c
+            for c in self.calls
+            if c["account"] == account and span[0] <= c["answer"] < span[1] and passes(condition, c)
+        ]
+        match condition["measure"]:
+            case "charges":
+                return Fraction(sum(c["charge"] for c in calls))
+            case "minutes":
+                return Fraction(sum(c["duration_us"] for c in calls), 60 * UNIT)
+            case "calls":
+                return Fraction(sum(c["duration_us"] > 0 for c in calls))
+        return Fraction(max((c["charge"] for c in calls), default=0))
+
+
+def passes(condition: Call, call: Call) -> bool:
+    country = CALLED[call["called"]]
+    return (
+        condition.get("service") in (None, call["service"])
+        and condition.get("called_country") in (None, country)
+        and country not in condition.get("called_country_not_in", ())
+    )
+
+
+def span_of(period: str, account: str, at: int) -> tuple[int, int]:
+    """First instant of a period and of what follows, by the account's local dates."""
+    zone, cycle_day = ZoneInfo(ZONES[account][0]), ZONES[account][1]
+    if period == "hour":
+        offset = datetime.fromtimestamp(at // UNIT, zone).utcoffset()
+        assert offset is not None
+        shift = offset // timedelta(seconds=1) * UNIT
+        begin = (at + shift) // HOUR * HOUR - shift
+        return begin, begin + HOUR
+    today = datetime.fromtimestamp(at // UNIT, zone).date()
+    monday = today - timedelta(days=today.weekday())
+    match period:
+        case "day":
+            first, last = today, today + timedelta(days=1)
+        case "week":
+            first, last = monday, monday + timedelta(days=7)
+        case "weekdays":
+            first, last = monday, monday + timedelta(days=5)
+        case "weekend":
+            first, last = monday + timedelta(days=5), monday + timedelta(days=7)
+        case _:
+            starts = [month_start(2026, month, cycle_day if period == "bill-cycle" else 1) for month in range(1, 13)]
+            first = max(start for start in starts if start <= today)
+            last = starts[starts.index(first) + 1]
+    return tuple(int(datetime(d.year, d.month, d.day, tzinfo=zone).timestamp()) * UNIT for d in (first, last))  # type: ignore[return-value]  # two of them
+
+
+def month_start(year: int, month: int, day: int) -> date:
+    following = date(year + month // 12, month % 12 + 1, 1)
+    return min(date(year, month, 1) + timedelta(days=day - 1), following - timedelta(days=1))
+
+
+filters = st.sampled_from(
+    [
+        {},
+        {},
+        {"service": "data"},
+        {"called_country": "GB"},
+        {"called_country_not_in": ["US"]},
+        {"service": "data", "called_country": "GB"},
+    ]
+)
+fixed = st.one_of(
+    st.integers(0, 12).map(lambda n: {"above": n}),
+    st.integers(1, 12).map(lambda n: {"at_least": n}),
+)
+averages = st.builds(
+    lambda n, percent: {"above_average": {"months": n, "percent": percent}}, st.integers(1, 3), st.integers(0, 60)
+)
+
+
+def conditions(thresholds: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.builds(
+        lambda measure, period, some, threshold: {"measure": measure, "period": period, **some, **threshold},
+        st.sampled_from(["charges", "minutes", "calls", "charge"]),
+        st.sampled_from(PERIODS),
+        filters,
+        thresholds,
+    )
+
+
+def whens(thresholds: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    several = st.lists(conditions(thresholds), min_size=2, max_size=3)
+    return st.one_of(conditions(thresholds), several.map(lambda c: {"any": c}), several.map(lambda c: {"all": c}))
+
+
+calls = st.builds(
+    lambda account, quarter, second, charge, duration, service, called: {
+        "account": account,
+        "answer": SINCE + quarter * 900 * UNIT + second * UNIT,
+        "charge": charge,
+        "duration_us": duration * UNIT,
+        "service": service,
+        "called": called,
+    },
+    st.sampled_from(["1", "2"]),
+    # Many close together, around the ends of months, weeks and summer time; some anywhere.
+    st.one_of(
+        st.integers(0, 8_000),
+        st.builds(
+            lambda day, quarter: day * 96 + quarter,
+            st.sampled_from([6, 37, 46, 51, 67, 68, 82, 84]),
+            st.integers(0, 120),
+        ),
+    ),
+    st.sampled_from([0, 1, 899]),
+    st.integers(0, 6),
+    st.sampled_from([0, 30, 60, 150]),
+    st.sampled_from(["long-distance", "data"]),
+    st.sampled_from(sorted(CALLED)),
+)
+batches = st.lists(st.lists(calls, min_size=1, max_size=8), min_size=1, max_size=8)
+instants = st.sampled_from([SINCE, micros("2026-10-15T00:00:00Z"), micros("2026-11-16T00:00:00Z")])
+
+
+def a_site(opened_at: dict[str, int]) -> EventSite:
+    accounts = [an_account(n, timezone=zone, cycle_day=day) for n, (zone, day) in ZONES.items()]
+    return EventSite(accounts, now=NOW, opened_at=opened_at)
+
+
+def an_event(when: dict[str, Any], check: dict[str, Any]) -> dict[str, Any]:
+    return {"accounts": {"all": True}, "name": "any", "when": when, "check": check}
+
+
+def keys(site: EventSite, event: int) -> set[tuple[str, int, str]]:
+    """Everything for which an event does not fire again."""
+    return {(mark.account, mark.period_start, mark.threshold) for mark in event_rows.marks_of(site.cx, [event])}
+
+
+relaxed = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@relaxed
+@given(whens(st.one_of(fixed, averages)), batches, instants, instants, st.sets(st.integers(0, 7)))
+def test_continuous_checks_fire_as_a_naive_recount_says_also_over_restarts(
+    when: dict[str, Any], traffic: list[list[Call]], created_at: int, opened_at: int, restarts: set[int]
+) -> None:
+    opened = {"1": opened_at, "2": SINCE}
+    site, naive = a_site(opened), Naive(when, created_at, opened)
+    event = site.prescribe(an_event(when, {"continuous": True}), created_at=created_at)
+    fired = []
+    for number, batch in enumerate(traffic):
+        if number in restarts:
+            site.restart()
+        fired += site.store(*batch)
+        for call in batch:
+            naive.store(call)
+    assert [(f.account, f.transaction, f.period_start, f.late) for f in fired] == naive.fired
+    assert {f.event for f in fired} <= {event.id}
+
+
+@relaxed
+@given(whens(fixed), batches, instants, st.sets(st.integers(0, 7)))
+def test_periodic_and_one_time_checks_agree_with_continuous_ones(
+    when: dict[str, Any], traffic: list[list[Call]], created_at: int, checked: set[int]
+) -> None:
+    site = a_site({})
+    continuous, periodic, once = (
+        site.prescribe(an_event(when, check), created_at=created_at).id
+        for check in ({"continuous": True}, {"every": "1h"}, {"once": "2026-11-20T12:00:00Z"})
+    )
+    for number, batch in enumerate(traffic):
+        site.store(*batch)
+        if number in checked:
+            site.check(periodic)
+    site.check(periodic)
+    site.check(once)
+    assert keys(site, periodic) == keys(site, continuous)
+    assert keys(site, once) == keys(site, continuous)
+    if "measure" in when:
+        fired = Counter(firing.event for firing in event_rows.list_firings(site.cx))
+        assert fired[continuous] == fired[periodic] == fired[once]
+
+
+@relaxed
+@given(conditions(averages), st.lists(calls, min_size=1, max_size=20), instants, instants)
+def test_a_check_after_every_call_agrees_also_on_averages(
+    when: dict[str, Any], traffic: list[Call], created_at: int, opened_at: int
+) -> None:
+    site = a_site({"1": opened_at, "2": SINCE})
+    continuous, periodic = (
+        site.prescribe(an_event(when, check), created_at=created_at).id
+        for check in ({"continuous": True}, {"every": "1h"})
+    )
+    for call in traffic:
+        site.store(call)
+        site.check(periodic)
+    assert keys(site, periodic) == keys(site, continuous)

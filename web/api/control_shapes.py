@@ -1,0 +1,152 @@
+"""What the API answers of account events, firings, access orders, alerts and payments, by its fields."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from web.api.shapes import Amount, Count, Instant, Key
+
+
+class EventAnswer(Struct, omit_defaults=True):
+    """An account event as it was prescribed, and what became of it."""
+
+    id: int
+    accounts: dict[str, Any]
+    name: str
+    when: dict[str, Any]
+    check: dict[str, Any]
+    state: str
+    """active, paused, or deleted."""
+    created_by: str
+    created_at: Instant
+    changed_at: Instant
+    last_checked_at: Instant | None
+    """Of one that is not checked continuously, as the next."""
+    next_check_at: Instant | None
+    alert: list[dict[str, Any]] = []
+    respond: list[dict[str, Any]] = []
+
+
+class EventPage(Struct):
+    """Some account events, by id."""
+
+    items: list[EventAnswer]
+    next: Key | None
+
+
+class FiringAnswer(Struct):
+    """An account event that fired."""
+
+    id: int
+    event: int
+    account: str
+    period_start: Instant
+    period_end: Instant
+    threshold: str
+    """The one in force: an event fires once for each."""
+    fired_at: Instant
+    transaction: int | None
+    """The one that made its condition true."""
+    late: bool
+    """By a record of a period that was over."""
+    trace: list[dict[str, Any]] | None
+    """What each condition was compared with; for the provider's own people."""
+
+
+class FiringPage(Struct):
+    """Some firings, the newest first."""
+
+    items: list[FiringAnswer]
+    next: Key | None
+
+
+class OrderAnswer(Struct):
+    """An order to a switch, and how far it has come."""
+
+    id: int
+    account: str
+    action: str
+    """bar or restore."""
+    switch: str
+    line: str
+    service: str
+    state: str
+    """planned, held, sent, acknowledged, refused, unknown, confirmed, cancelled or failed."""
+    reason: str
+    """As the switch is told."""
+    cause: str
+    """What called for it: a firing, or a person."""
+    planned_at: Instant
+    due_at: Instant
+    held_at: Instant | None
+    sent_at: Instant | None
+    acknowledged_at: Instant | None
+    confirmed_at: Instant | None
+    tries: Count
+    words: str | None
+    """The last answer of the switch, or why it stands as it does."""
+
+
+class OrderPage(Struct):
+    """Some orders, the newest first."""
+
+    items: list[OrderAnswer]
+    next: Key | None
+
+
+class AlertAnswer(Struct):
+    """A message to somebody, and what has become of it."""
+
+    id: int
+    account: str
+    medium: str
+    recipient: str
+    about: str
+    """fired, limit-raised, bar-confirmed or restored."""
+    firing: int | None
+    state: str
+    """waiting, sending, sent, failed, dropped or unknown."""
+    tries: Count
+    at: Instant
+    due_at: Instant
+    sent_at: Instant | None
+    words: str
+
+
+class AlertPage(Struct):
+    """Some alerts, the newest first."""
+
+    items: list[AlertAnswer]
+    next: Key | None
+
+
+class PaymentAccepted(Struct):
+    """A payment that stands in the ledger."""
+
+    payment: int
+    state: str
+    """accepted."""
+
+
+class PaymentAnswer(Struct):
+    """An entry of an account's ledger."""
+
+    payment: int
+    kind: str
+    """payment, credit, or reversal of another one."""
+    amount: Amount
+    """In the account's favour; below zero where it takes another entry back."""
+    currency: str
+    at: Instant
+    by: str | None
+    """For the provider's own people."""
+    remark: str
+    reverses: int | None
+    """The entry that it takes back."""
+
+
+class PaymentPage(Struct):
+    """Some entries of an account, the newest first."""
+
+    items: list[PaymentAnswer]
+    next: Key | None

@@ -1,0 +1,170 @@
+"""One account's access and payments, for staff: services barred and restored by hand, a payment received."""
+
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+from multidict import MultiDict, MultiMapping
+from yarl import URL
+
+from access.orders import Order
+from control import bars
+from control.control_room import Refused as ChangeRefused
+from control.ledger.entry import EntryRefused, Why
+from rating.account import Account, Line
+from rating.money import parse_micros
+from rating.store.account_list import lines_with_services
+from web.pages.suspense_forms import FormRefused
+from web.refusals import NotFound
+from web.rendering import render
+from web.request import principal_of
+from web.routing import STAFF, Route
+from web.site import Site
+
+LONGEST_REASON: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class LineAccess:
+    """A service of a line, and why it is barred."""
+
+    line: Line
+    reasons: tuple[bars.Reason, ...]
+
+
+class AccessPages:
+    """`/accounts/N/access`, `/accounts/N/payments`."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def routes(self) -> tuple[Route, ...]:
+        """What these pages serve."""
+        one = "/accounts/{account}"
+        return (
+            Route("GET", f"{one}/access", self._access, STAFF, "What to bar or restore, to be confirmed", "account"),
+            Route("POST", f"{one}/bar", self._bar, STAFF, "Bar services of an account, with a reason", "account"),
+            Route("POST", f"{one}/restore", self._restore, STAFF, "Restore services, with a reason", "account"),
+            Route("GET", f"{one}/payments", self._fresh, STAFF, "The form for a payment received", "account"),
+            Route("POST", f"{one}/payments", self._pay, STAFF, "A payment received", "account"),
+        )
+
+    # Access.
+
+    async def _access(self, request: web.Request) -> web.StreamResponse:
+        return await self._access_page(request, MultiDict[str](), "", None)
+
+    async def _access_page(
+        self, request: web.Request, form: MultiMapping[str], action: str, refused: FormRefused | None
+    ) -> web.Response:
+        account = self._account(request)
+        lines = await self._site.readers.read(_lines_with_reasons, account.account)
+        services = dict.fromkeys(one.line.service for one in lines if one.line.switch)
+        context = {
+            "account": account,
+            "lines": lines,
+            "services": list(services),
+            "barred": list(dict.fromkeys(one.line.service for one in lines if one.reasons)),
+            "message": bars.REASON_FOR_THE_SWITCH,
+            "action": action,
+            "ticked": set(form.getall("service", ())),
+            "reason": form.get("reason", ""),
+            "refused": refused,
+        }
+        return render(request, "access.html", context)
+
+    async def _bar(self, request: web.Request) -> web.StreamResponse:
+        return await self._change(request, "bar")
+
+    async def _restore(self, request: web.Request) -> web.StreamResponse:
+        return await self._change(request, "restore")
+
+    async def _change(self, request: web.Request, action: str) -> web.StreamResponse:
+        account, form = self._account(request), await _form(request)
+        try:
+            services, reason = form.getall("service", []), form.get("reason", "").strip()
+            if not services:
+                raise FormRefused("service", "no service is chosen: tick some")
+            if not reason:
+                raise FormRefused("reason", "say why: it goes into the audit log")
+            if len(reason) > LONGEST_REASON:
+                raise FormRefused("reason", f"the reason is longer than {LONGEST_REASON} characters")
+            orders = await self._order(account.account, action, services, principal_of(request).actor, reason)
+        except FormRefused as refused:
+            return await self._access_page(request, form, action, refused)
+        raise web.HTTPSeeOther(URL("/orders").with_query(account=account.account, planned=len(orders)))
+
+    async def _order(self, account: str, action: str, services: list[str], actor: str, reason: str) -> list[Order]:
+        do = self._site.room.bar if action == "bar" else self._site.room.restore
+        try:
+            return await do(account, services, actor, reason)
+        except ChangeRefused as refused:
+            raise FormRefused("service", str(refused)) from None
+
+    # Payments.
+
+    async def _fresh(self, request: web.Request) -> web.StreamResponse:
+        return self._payment_page(request, MultiDict[str](), None)
+
+    def _payment_page(
+        self, request: web.Request, form: MultiMapping[str], refused: FormRefused | None, key: str = ""
+    ) -> web.Response:
+        context = {
+            "account": self._account(request),
+            # The form's own: however often it is sent, it is one payment.
+            "key": key or secrets.token_urlsafe(16),
+            "typed": {name: form.get(name, "") for name in ("amount", "remark")},
+            "refused": refused,
+            "owed_micros": self._site.exposure.of(request.match_info["account"], self._site.clock()),
+        }
+        return render(request, "payment.html", context)
+
+    async def _pay(self, request: web.Request) -> web.StreamResponse:
+        account, form = self._account(request), await _form(request)
+        key, actor = form.get("key", ""), principal_of(request).actor
+        try:
+            amount, remark = _amount(form), form.get("remark", "").strip()
+            recorded = await self._site.room.pay(account.account, amount, account.currency, actor, key, remark)
+        except FormRefused as refused:
+            return self._payment_page(request, form, refused, key)
+        except EntryRefused as refused:
+            if refused.why is Why.KEY:
+                words = "this form has recorded another payment already: look at the account, then send it once more"
+                return self._payment_page(request, form, FormRefused("", words))
+            field = {Why.REMARK: "remark", Why.CURRENCY: ""}.get(refused.why, "amount")
+            return self._payment_page(request, form, FormRefused(field, str(refused)), key)
+        raise web.HTTPSeeOther(URL(f"/accounts/{account.account}").with_query(paid=recorded.entry.id))
+
+    def _account(self, request: web.Request) -> Account:
+        account = self._site.directory.accounts.get(request.match_info["account"])
+        if account is None:
+            raise NotFound
+        return account
+
+
+def _amount(form: MultiMapping[str]) -> int | None:
+    """None for all that is due."""
+    if not form.get("amount", "").strip():
+        return None
+    try:
+        return parse_micros(form.get("amount", "").strip())
+    except ValueError as wrong:
+        raise FormRefused("amount", str(wrong)) from None
+
+
+def _lines_with_reasons(cx: sqlite3.Connection, account: str) -> list[LineAccess]:
+    """One read."""
+    reasons = bars.open_of_account(cx, account)
+    return [
+        LineAccess(
+            line, tuple(r for r in reasons if (r.line, r.service, r.switch) == (line.line, line.service, line.switch))
+        )
+        for line in lines_with_services(cx, account)
+    ]
+
+
+async def _form(request: web.Request) -> MultiMapping[str]:
+    """What was typed; files are nobody's to send here."""
+    return MultiDict((name, value) for name, value in (await request.post()).items() if isinstance(value, str))
