@@ -8,6 +8,7 @@ from mediation.demo.feeding import STORY_CALLS, send, some
 from mediation.demo.site import POPS, Say, demo_site
 from rating.store.partitions import last_id, partitions, table_of
 from rating.store.sqlite import connect_reader
+from simulators.sip_switch import SIPSwitch
 
 STEPS: Final = ("calls", "rated", "limit", "bar", "mail", "bill", "refused")
 """The contract's story; this version plays the first two."""
@@ -16,7 +17,7 @@ STEPS: Final = ("calls", "rated", "limit", "bar", "mail", "bill", "refused")
 async def tell(directory: Path, say: Say) -> list[str]:
     """Play it; the steps that were observed, in order."""
     observed = []
-    async with demo_site(directory, say) as site:
+    async with SIPSwitch().listening() as switch_url, demo_site(directory, say, switch_url) as site:
         pops = await asyncio.gather(*(send(site, name, some(lines, name)) for name, lines in site.shares()))
         taken = sum(pop.totals.accepted + pop.totals.suspended for pop in pops)
         if taken == STORY_CALLS * len(POPS):
