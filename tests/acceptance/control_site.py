@@ -49,6 +49,10 @@ class FakeSwitch:
         """`sets` or `delete`, and the number."""
         self.url = ""
 
+    def changes_of(self, number: str) -> list[str]:
+        """What was done to a number, in order."""
+        return [change for change, key in self.changes if key == number]
+
     async def answer(self, request: web.Request) -> web.Response:
         """One JSON-RPC request."""
         message = await request.json()
