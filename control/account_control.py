@@ -238,8 +238,9 @@ class AccountControl:
         now."""
         recheck = self.monitor.recheck(account, now, StoredPast(cx))
         open_reasons = [r for r in bars.open_of_account(cx, account) if r.until == "cleared" and r.event is not None]
-        holding = set(recheck.holding)
-        self._end([r for r in open_reasons if r.event not in holding], cx, words, now)
+        # What a paused event barred is neither held up nor given back by what it would say.
+        holding, cleared = set(recheck.holding), set(recheck.cleared)
+        self._end([r for r in open_reasons if r.event in cleared], cx, words, now)
         bars.look_again(cx, [r for r in open_reasons if r.event in holding], recheck.look_again_at)
         return recheck.firings
 

@@ -55,6 +55,10 @@ class ControlRoom:
                 async with asyncio.timeout(wait_s):
                     await self._tick.wait()
 
+    def look_again(self) -> None:
+        """Something may fall due earlier than it did."""
+        self._tick.set()
+
     # Account events.
 
     async def events(self, after: int = 0, limit: int = 100) -> list[StoredEvent]:

@@ -53,6 +53,12 @@ class Acting:
         if self._courier is not None:
             self._courier.wake()
 
+    def acted(self) -> None:
+        """A batch's transactions made something fire: there is something to do, and perhaps something to look at again
+        when a period ends."""
+        self.wake()
+        self.room.look_again()
+
     def start(self) -> "list[asyncio.Task[None]]":
         """Carry out what is due. The tasks that must not end before `stop`."""
         self._tasks = [
@@ -102,7 +108,14 @@ async def acting_on(
     room = ControlRoom(
         store, control, Ledger(store, clock, balances, control.on_entry), clock, lambda: [ring() for ring in wake]
     )
-    dispatcher = Dispatcher(store, drivers, room.may_send, clock=clock, in_same_transaction=control.ordered)
+    dispatcher = Dispatcher(
+        store,
+        drivers,
+        room.may_send,
+        clock=clock,
+        changed=lambda _: courier.wake() if courier else None,  # alerts may have waited for it
+        in_same_transaction=control.ordered,
+    )
     acting = Acting(control, room, exposure, sessions, dispatcher, drivers, courier)
     wake.append(acting.wake)
     return acting

@@ -65,7 +65,7 @@ async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int],
         max_queued=max((feed.max_queue_records for feed in config.pop_feeds), default=50_000),
         max_commit=config.store.commit_records,
         watch=lambda cx, rows: acting.control.watch(cx, rows, clock()),
-        acted=acting.wake,
+        acted=acting.acted,
     )
     values: tuple[Callable[[], float], ...] = (lambda: owner.queued, lambda: len(counters), lambda: store.last_id)
     for (name, help_text), value in zip(GAUGES.items(), values, strict=True):

@@ -93,7 +93,7 @@ def _config(listen: Listen | None, switch_url: str) -> str:
         '[store]\nurl = "sqlite:///tollkeeper.db"\n[ops]\nlisten = "127.0.0.1:0"\n'
         f'[web]\nlisten = "{listen or "127.0.0.1:0"}"\n'
         f"secure_cookies = {'false' if listen is None or listen.loopback else 'true'}\n"
-        "[control]\nbreaker = { orders = 200, per = \"10m\" }\n"
+        '[control]\nbreaker = { orders = 200, per = "10m" }\n'
         f'[switches.{SWITCH}]\ndriver = "kamailio"\nurl = "{switch_url}"\n'
         f'[feeds.pops]\ntype = "pop"\nlisten = "127.0.0.1:0"\nquiet_after = "30s"\n{sources}\n'
     )
