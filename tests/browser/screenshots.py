@@ -45,6 +45,8 @@ class Shot:
 DEAR: Final = "/transactions?column=charge&op=%3E&value=5&column=type&op=%3D&value=direct"
 SHOTS: Final = (
     Shot("live", "staff", "/live"),
+    Shot("orders", "staff", "/orders"),
+    Shot("monitor", "staff", "/monitor/new"),
     Shot("accounts", "staff", "/accounts"),
     Shot("account", "staff", "/accounts", "a[href^='/accounts/4']"),
     Shot("calls", "staff", DEAR),
