@@ -92,7 +92,10 @@ def _near(site: Site) -> list[tuple[Account, int]]:
     for number, charged in site.owner.counters.charged().items():
         account = accounts.get(number)
         limit = account.credit_limit_micros if account else None
-        if account is not None and limit and charged >= NEAR * limit:
-            near.append((charged / limit, account, charged))
+        if account is None or not limit or charged < NEAR * limit:
+            continue
+        owed = charged + site.exposure.balance_due(number)
+        if owed >= NEAR * limit:
+            near.append((owed / limit, account, owed))
     near.sort(key=lambda found: (-found[0], found[1].account))
     return [(account, charged) for _, account, charged in near[:MOST_NEAR]]

@@ -120,7 +120,7 @@ async def test_nothing_found_is_told_from_nothing_there(visitor: Visitor) -> Non
 async def test_the_overview_says_what_is_used_and_left(visitor: Visitor) -> None:
     await visitor.sign_in("carol")
     unbilled, left = [
-        Decimal((await visitor.figure(name)).split()[0].replace(",", "")) for name in ("Unbilled charges", "Left")
+        Decimal((await visitor.figure(name)).split()[0].replace(",", "")) for name in ("Owed", "Left")
     ]
     assert unbilled > 2 * LONG_LONDON
     assert unbilled + left == 2500

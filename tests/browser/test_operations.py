@@ -141,11 +141,11 @@ async def test_a_live_page_says_when_somebody_has_signed_out(visitor: Visitor, s
 
 async def test_the_customers_overview_follows_a_call(visitor: Visitor, pages: PagesSite) -> None:
     await visitor.sign_in("carol")
-    before = await visitor.figure("Unbilled charges")
+    before = await visitor.figure("Owed")
     called = spaced(await pages.call(0))
 
     async def is_shown() -> bool:
         return await visitor.page.locator("tbody tr").filter(has_text=called).count() == 1
 
     await visitor.until(is_shown, "the call")
-    assert await visitor.figure("Unbilled charges") != before
+    assert await visitor.figure("Owed") != before

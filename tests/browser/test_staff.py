@@ -35,7 +35,7 @@ async def test_an_account_shows_its_use_its_limit_and_what_is_left(visitor: Visi
     await visitor.row("Customer 2").get_by_role("link").click()
     assert await visitor.heading() == "Customer 2"
     used = Decimal(london_charge(249_000))
-    assert await visitor.figure("Unbilled charges, USD") == f"{used:,}"
+    assert await visitor.figure("Owed, USD") == f"{used:,}"
     assert await visitor.figure("Credit limit") == "2,500.00"
     assert (await visitor.figure("Left")).split()[0] == str(2500 - used)
     assert "near the limit" in await visitor.page.locator("main").inner_text()

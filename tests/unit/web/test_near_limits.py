@@ -24,10 +24,12 @@ class Watched:
         for number, charge in enumerate(charges):
             self.charge(str(number), charge)
         self.now = NOW
+        self.paid: dict[str, int] = {}
         site: Any = SimpleNamespace(
             clock=lambda: self.now,
             owner=SimpleNamespace(counters=self.counters),
             directory=SimpleNamespace(accounts=self.accounts),
+            exposure=SimpleNamespace(balance_due=lambda number: -self.paid.get(number, 0)),
         )
         self.near = NearLimits(site)
 
@@ -42,6 +44,12 @@ class Watched:
         """When what is being looked for has been found."""
         assert self.near._looking is not None
         await self.near._looking
+
+
+async def test_who_has_paid_is_not_near_any_more() -> None:
+    watched = Watched([90, 150])
+    watched.paid = {"0": 50, "1": 60}
+    assert await watched.found() == [("1", 90)]
 
 
 async def test_those_from_four_fifths_of_their_limit_come_first_with_the_greatest_share() -> None:
