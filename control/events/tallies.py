@@ -68,7 +68,9 @@ class Tallies:
 
     def install(self, series: Series, windows: Windows, since: int, accounts: Iterable[str] | None) -> None:
         """Take over sums that hold everything of some accounts (or of all) since an instant."""
-        self._sums.setdefault(series, {}).update(windows)
+        # A window that began before is here in part only: its sums are asked of the past, should they be needed.
+        whole = {key: sums for key, sums in windows.items() if key[1] >= since}
+        self._sums.setdefault(series, {}).update(whole)
         scope = None if accounts is None else frozenset(accounts)
         self._known.setdefault(series, []).append(_Known(since, scope))
 

@@ -119,9 +119,7 @@ async def test_nothing_found_is_told_from_nothing_there(visitor: Visitor) -> Non
 
 async def test_the_overview_says_what_is_used_and_left(visitor: Visitor) -> None:
     await visitor.sign_in("carol")
-    unbilled, left = [
-        Decimal((await visitor.figure(name)).split()[0].replace(",", "")) for name in ("Owed", "Left")
-    ]
+    unbilled, left = [Decimal((await visitor.figure(name)).split()[0].replace(",", "")) for name in ("Owed", "Left")]
     assert unbilled > 2 * LONG_LONDON
     assert unbilled + left == 2500
     assert "within the limit" in await visitor.page.locator("main").inner_text()

@@ -1,11 +1,13 @@
 """Continuous, periodic and one-time checks agree on random traffic, with one another and with a naive recount."""
 
+import os
 from collections import Counter
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -210,7 +212,10 @@ def keys(site: EventSite, event: int) -> set[tuple[str, int, str]]:
     return {(mark.account, mark.period_start, mark.threshold) for mark in event_rows.marks_of(site.cx, [event])}
 
 
-relaxed = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+relaxed = settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
+"""The same traffic in every run of CI; random elsewhere."""
 
 
 @relaxed
@@ -268,4 +273,37 @@ def test_a_check_after_every_call_agrees_also_on_averages(
     for call in traffic:
         site.store(call)
         site.check(periodic)
+    assert keys(site, periodic) == keys(site, continuous)
+
+
+def test_a_late_record_of_a_window_that_a_start_has_read_in_part_is_added_to_all_of_it() -> None:
+    """What a start reads begins with the earliest window of any account: of another account's it may be the middle."""
+    opened = {"1": SINCE, "2": SINCE}
+    when = {"measure": "charges", "period": "bill-cycle", "above": 1}
+    call = {"account": "1", "duration_us": 0, "service": "long-distance", "called": "12125550100"}
+    first, later = micros("2026-09-15T04:00:00Z"), micros("2026-09-29T18:15:00Z")
+    site = a_site(opened)
+    site.prescribe(an_event(when, {"continuous": True}), created_at=SINCE)
+    assert site.store(call | {"answer": first, "charge": 1}, call | {"answer": later, "charge": 0}) == []
+    site.restart()
+    assert [fired.transaction for fired in site.store(call | {"answer": first, "charge": 1})] == [3]
+
+
+@pytest.mark.xfail(strict=True, reason="a record is judged at its own instant: where two periods meet, that is not all")
+def test_a_record_that_makes_a_later_month_of_its_bill_cycle_hold_is_seen_by_both_kinds_of_check() -> None:
+    """Found at random, and open: with conditions of a bill cycle and of a month, a record of one month can make the
+    event hold in the cycle's other month, where the continuous check does not look."""
+    site = a_site({})
+    conditions = [
+        {"measure": "charges", "period": "bill-cycle", "above": 1},
+        {"measure": "charges", "period": "month", "above": 0},
+    ]
+    continuous, periodic = (
+        site.prescribe(an_event({"all": conditions}, check), created_at=SINCE).id
+        for check in ({"continuous": True}, {"every": "1h"})
+    )
+    call = {"account": "2", "charge": 1, "duration_us": 0, "service": "long-distance", "called": "12125550100"}
+    site.store(call | {"answer": 1788200100000000})
+    site.store(call | {"answer": 1788113700000000})
+    site.check(periodic)
     assert keys(site, periodic) == keys(site, continuous)
