@@ -11,6 +11,12 @@ import shutil
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+# What is found at random is mended, or kept as a case; CI sees the same examples at every run.
+settings.register_profile("ci", derandomize=True)
+if "CI" in os.environ:
+    settings.load_profile("ci")
 
 PEERS = os.environ.get("TOLLKEEPER_PEERS", "")
 REQUIRED = PEERS == "required"

@@ -1,6 +1,5 @@
 """Continuous, periodic and one-time checks agree on random traffic, with one another and with a naive recount."""
 
-import os
 from collections import Counter
 from datetime import date, datetime, timedelta
 from fractions import Fraction
@@ -212,10 +211,7 @@ def keys(site: EventSite, event: int) -> set[tuple[str, int, str]]:
     return {(mark.account, mark.period_start, mark.threshold) for mark in event_rows.marks_of(site.cx, [event])}
 
 
-relaxed = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
-)
-"""The same traffic in every run of CI; random elsewhere."""
+relaxed = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @relaxed
