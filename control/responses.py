@@ -14,6 +14,7 @@ from control.events.definition import (
     Alert,
     Bar,
     Condition,
+    Disconnect,
     EventDefinition,
     Fixed,
     OverAverage,
@@ -52,6 +53,9 @@ class Responder:
                 bars_something |= self._bar(cx, firing, fired, event, response, account, now)
             elif isinstance(response, RaiseCreditLimit) and not fired.late:
                 self._raise(cx, firing, event, response, account, now)
+            elif isinstance(response, Disconnect):
+                undone = f"{event.name}, firing {firing}: not carried out, this version ends sessions by bars only"
+                audit.record(cx, now, RULE, "disconnect", f"account {account.account}", undone)
         facts = facts_of(event, fired)
         for alert in event.alert:
             # Where nothing is barred, nothing will be confirmed.

@@ -3,6 +3,7 @@
 from typing import Final
 
 from aiohttp import web
+from multidict import MultiDict, MultiMapping
 
 from control.users import Principal, Session
 from web.site import Site
@@ -42,3 +43,8 @@ def csrf_of(request: web.Request) -> str:
 def is_api(request: web.Request) -> bool:
     """Whether a program is asking."""
     return request.path.startswith("/api/")
+
+
+async def typed_form(request: web.Request) -> MultiMapping[str]:
+    """What was typed into a form; files are nobody's to send here."""
+    return MultiDict((name, value) for name, value in (await request.post()).items() if isinstance(value, str))

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from access.orders import Action
+from control import audit
 from control.account_control import Refused
 from control.events.definition_json import parse_event
 from mediation.pipeline.recycling import Selection
@@ -261,6 +262,15 @@ class TestOtherEnds:
         await control.carry_out()
         assert (await control.reasons(), control.barred) == ([], set())
         assert control.switch.commands == ["bar service suspended", "restore"]
+
+
+async def test_sessions_that_an_event_would_end_are_said_not_to_be_ended(control: ControlSite) -> None:
+    await control.prescribe(over_limit(respond=[{"do": "disconnect"}], alert=[]))
+    await control.call(times=5)
+    entries = await control.store.read(lambda cx: audit.entries(cx, limit=10))
+    (undone,) = [entry for entry in entries if entry.action == "disconnect"]
+    assert undone.subject == f"account {ACCOUNT}"
+    assert "firing 1: not carried out" in undone.detail
 
 
 class TestLimits:

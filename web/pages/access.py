@@ -19,7 +19,7 @@ from rating.store.account_list import lines_with_services
 from web.pages.suspense_forms import FormRefused
 from web.refusals import NotFound
 from web.rendering import render
-from web.request import principal_of
+from web.request import principal_of, typed_form
 from web.routing import STAFF, Route
 from web.site import Site
 
@@ -82,7 +82,7 @@ class AccessPages:
         return await self._change(request, "restore")
 
     async def _change(self, request: web.Request, action: str) -> web.StreamResponse:
-        account, form = self._account(request), await _form(request)
+        account, form = self._account(request), await typed_form(request)
         try:
             services, reason = form.getall("service", []), form.get("reason", "").strip()
             if not services:
@@ -122,7 +122,7 @@ class AccessPages:
         return render(request, "payment.html", context)
 
     async def _pay(self, request: web.Request) -> web.StreamResponse:
-        account, form = self._account(request), await _form(request)
+        account, form = self._account(request), await typed_form(request)
         key, actor = form.get("key", ""), principal_of(request).actor
         try:
             amount, remark = _amount(form), form.get("remark", "").strip()
@@ -163,8 +163,3 @@ def _lines_with_reasons(cx: sqlite3.Connection, account: str) -> list[LineAccess
         )
         for line in lines_with_services(cx, account)
     ]
-
-
-async def _form(request: web.Request) -> MultiMapping[str]:
-    """What was typed; files are nobody's to send here."""
-    return MultiDict((name, value) for name, value in (await request.post()).items() if isinstance(value, str))

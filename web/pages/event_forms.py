@@ -9,11 +9,13 @@ from typing import Any, Final
 import msgspec
 from multidict import MultiDict, MultiMapping
 
-from control.events.definition import EventDefinition, as_json
+from control.events.definition import MEASURES, EventDefinition, as_json
 from control.events.definition_json import parse_event
 from control.events.json_fields import DefinitionError
 from web.pages.suspense_forms import FormRefused
 
+OFFERED: Final = tuple(measure for measure in MEASURES if measure != "sessions")
+"""What the form measures: nothing counts open sessions in this version."""
 CONDITIONS: Final = ("1", "2", "3")
 """Names of the conditions that the form has room for, as the names of their inputs end."""
 LONGEST: Final = 100_000
@@ -95,6 +97,8 @@ def input_of(path: str, form: MultiMapping[str]) -> str:
 def form_of(definition: EventDefinition) -> MultiDict[str] | None:
     """What would be typed for an event; None for one that the form cannot say."""
     document = as_json(definition)
+    if any(condition.measure not in OFFERED for condition in definition.conditions):
+        return None
     try:
         form = _typed(document)
         again = as_json(parse_event(document_of(form)))
@@ -185,8 +189,6 @@ def _responses(form: MultiMapping[str]) -> list[dict[str, Any]]:
         responses.append({"do": "raise-credit-limit", "percent": _text(form, "raise_percent") or None})
         if at_most := _text(form, "raise_at_most"):
             responses[-1]["at_most"] = at_most
-    if _text(form, "disconnect") == "yes":
-        responses.append({"do": "disconnect"})
     return responses
 
 
@@ -247,8 +249,6 @@ def _type_actions(form: MultiDict[str], document: dict[str, Any]) -> None:
             case "raise-credit-limit":
                 form["raise_percent"] = str(response["percent"])
                 form["raise_at_most"] = str(response.get("at_most", ""))
-            case "disconnect":
-                form["disconnect"] = "yes"
 
 
 def _plain(value: Any) -> Any:

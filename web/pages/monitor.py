@@ -7,15 +7,14 @@ from aiohttp import web
 from multidict import MultiDict, MultiMapping
 
 from control.control_room import Refused as ChangeRefused
-from control.events.definition import MEASURES
 from control.events.event_rows import State, StoredEvent
 from control.events.sentence import describe
 from control.events.windows import PERIODS
-from web.pages.event_forms import CONDITIONS, event_of, form_of, json_of
+from web.pages.event_forms import CONDITIONS, OFFERED, event_of, form_of, json_of
 from web.pages.suspense_forms import FormRefused
 from web.refusals import NotFound
 from web.rendering import render
-from web.request import principal_of
+from web.request import principal_of, typed_form
 from web.routing import STAFF, Route
 from web.site import Site
 
@@ -75,7 +74,7 @@ class MonitorPages:
         return render(request, "monitor.html", context)
 
     async def _set_state(self, request: web.Request) -> web.StreamResponse:
-        form = await _form(request)
+        form = await typed_form(request)
         chosen = [text for text in form.getall("event", []) if text.isascii() and text.isdigit() and len(text) <= 18]
         state = STATES.get(form.get("do", ""))
         if state is None or not chosen:
@@ -96,7 +95,7 @@ class MonitorPages:
         return self._form_page(request, MultiDict({**FRESH, "numbers": account}), None)
 
     async def _add(self, request: web.Request) -> web.StreamResponse:
-        form = await _form(request)
+        form = await typed_form(request)
         try:
             await self._site.room.add_event(event_of(form), principal_of(request).actor)
         except FormRefused as refused:
@@ -111,7 +110,7 @@ class MonitorPages:
         return self._form_page(request, MultiDict({"json": json_of(event.definition)}) if form is None else form, event)
 
     async def _change(self, request: web.Request) -> web.StreamResponse:
-        form, event = await _form(request), await self._event(request)
+        form, event = await typed_form(request), await self._event(request)
         try:
             if form.get("seen") != str(event.changed_at):
                 raise FormRefused("", "somebody has changed the event since: look at it, and change it again")
@@ -140,7 +139,7 @@ class MonitorPages:
             "has_form": event is None or form_of(event.definition) is not None,
             "refused": refused,
             "slots": CONDITIONS,
-            "measures": {name: MEASURE_WORDS[name] for name in MEASURES},
+            "measures": {name: MEASURE_WORDS[name] for name in OFFERED},
             "periods": {name: name.replace("-", " ") for name in PERIODS},
             "comparisons": COMPARISONS,
             "until": UNTIL,
@@ -161,8 +160,3 @@ def _last_firings(cx: sqlite3.Connection) -> dict[int, tuple[int, int]]:
     """Of each event that fired: when last, and how often."""
     rows = cx.execute("SELECT event, max(fired_at), count(*) FROM firings WHERE shard = 0 GROUP BY event")
     return {event: (last, count) for event, last, count in rows}
-
-
-async def _form(request: web.Request) -> MultiMapping[str]:
-    """What was typed; files are nobody's to send here."""
-    return MultiDict((name, value) for name, value in (await request.post()).items() if isinstance(value, str))

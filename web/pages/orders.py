@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from aiohttp import web
-from multidict import MultiDict, MultiMapping
+from multidict import MultiMapping
 from yarl import URL
 
 from access import order_rows
@@ -12,7 +12,7 @@ from control.users import Role
 from web.live import LiveParts
 from web.pages.suspense_forms import FormRefused, ids_of, remark_of
 from web.rendering import render
-from web.request import principal_of
+from web.request import principal_of, typed_form
 from web.routing import OPERATIONS, Route
 from web.site import Site
 
@@ -87,7 +87,7 @@ class OrdersPages:
         )
 
     async def _release(self, request: web.Request) -> web.StreamResponse:
-        form, actor = await _form(request), principal_of(request).actor
+        form, actor = await typed_form(request), principal_of(request).actor
         try:
             if form.get("remark", "").strip():  # Enter in its field presses the form's first button
                 raise FormRefused("remark", "a remark is for dropping: press Drop, or empty it to release")
@@ -106,7 +106,7 @@ class OrdersPages:
             await self._site.room.release([order.id for order in held], actor)
 
     async def _drop(self, request: web.Request) -> web.StreamResponse:
-        form = await _form(request)
+        form = await typed_form(request)
         try:
             numbers = ids_of(form)
             try:
@@ -133,8 +133,3 @@ def _where(asked: MultiMapping[str], *names: str) -> dict[str, str]:
 
 def _back(form: MultiMapping[str]) -> web.HTTPSeeOther:
     return web.HTTPSeeOther(URL("/orders").with_query(_where(form)))
-
-
-async def _form(request: web.Request) -> MultiMapping[str]:
-    """What was typed; files are nobody's to send here."""
-    return MultiDict((name, value) for name, value in (await request.post()).items() if isinstance(value, str))

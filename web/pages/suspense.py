@@ -21,7 +21,7 @@ from web.pages.suspense_forms import (
 from web.pages.suspense_told import Told, read_told, told_of
 from web.refusals import NotFound
 from web.rendering import render
-from web.request import principal_of
+from web.request import principal_of, typed_form
 from web.routing import STAFF, Route
 from web.site import Site
 from web.suspended import count_by_reason, in_words, list_open, view_record
@@ -94,7 +94,7 @@ class SuspensePages:
         return render(request, "suspense_reason.html", context)
 
     async def _recycle(self, request: web.Request) -> web.StreamResponse:
-        form = await _form(request)
+        form = await typed_form(request)
         try:
             if _text(form, "remark").strip():  # Enter in its field presses the form's first button
                 raise FormRefused("remark", "a remark is for discarding: press Discard, or empty it to recycle")
@@ -107,7 +107,7 @@ class SuspensePages:
         raise _to_reason(form, told_of(None, done, before, await self._open(form)))
 
     async def _discard(self, request: web.Request) -> web.StreamResponse:
-        form = await _form(request)
+        form = await typed_form(request)
         try:
             ids, remark = ids_of(form), remark_of(form)
         except FormRefused as refused:
@@ -118,7 +118,7 @@ class SuspensePages:
         raise _to_reason(form, Told(discarded=done, before=before, after=await self._open(form)))
 
     async def _map(self, request: web.Request) -> web.StreamResponse:
-        form = await _form(request)
+        form = await typed_form(request)
         actor, before = principal_of(request).actor, await self._open(form)
         recycled = None
         try:
@@ -177,7 +177,7 @@ class SuspensePages:
         return await self._mend_by(request, whole_line=True)
 
     async def _mend_by(self, request: web.Request, *, whole_line: bool) -> web.StreamResponse:
-        form, actor = await _form(request), principal_of(request).actor
+        form, actor = await typed_form(request), principal_of(request).actor
         view = await view_record(self._site, _id(request))
         selection, recycled = Selection((view.record.id,)), None
         try:
@@ -208,7 +208,7 @@ class SuspensePages:
         raise _to_record(request, told_of(None, done))
 
     async def _discard_one(self, request: web.Request) -> web.StreamResponse:
-        form = await _form(request)
+        form = await typed_form(request)
         record = (await view_record(self._site, _id(request))).record
         try:
             remark = remark_of(form)
@@ -221,11 +221,6 @@ class SuspensePages:
 
 def _id(request: web.Request) -> int:
     return int(request.match_info["id"])
-
-
-async def _form(request: web.Request) -> MultiMapping[str]:
-    """What was typed; files are nobody's to send here."""
-    return MultiDict((name, value) for name, value in (await request.post()).items() if isinstance(value, str))
 
 
 def _text(asked: MultiMapping[str], name: str) -> str:

@@ -49,7 +49,7 @@ EVENTS = [
     event(alert=[{"by": "email", "when": "fired"}, {"by": "email", "to": "provider", "when": "confirmed"}]),
     event(alert=[{"by": "email", "to": "a@b.example", "when": "confirmed"}]),
     event(respond=[{"do": "bar", "services": ["long-distance", "voice-mail"], "until": "period-end"}]),
-    event(respond=[{"do": "raise-credit-limit", "percent": "10", "at_most": "3000.00"}, {"do": "disconnect"}]),
+    event(respond=[{"do": "raise-credit-limit", "percent": "10", "at_most": "3000.00"}]),
 ]
 
 
@@ -62,6 +62,8 @@ def test_what_the_form_can_say_comes_back_as_it_was(document: dict[str, Any]) ->
 
 
 RICHER = [
+    event(respond=[{"do": "disconnect"}]),
+    event(when={"measure": "sessions", "above": 1}),
     event(when={"any": [CHARGES, {"all": [LONG, UNUSUAL]}]}),
     event(when={"any": [CHARGES, LONG, UNUSUAL, ABROAD]}),
     event(when=CHARGES | {"device": "7"}),
