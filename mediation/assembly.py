@@ -12,12 +12,15 @@ from prometheus_client import CollectorRegistry, Gauge
 from control.users import Users
 from mediation.acting import Acting, acting_on
 from mediation.config import Config
+from mediation.directory_builder import DirectoryBuilder
 from mediation.feed_set import FeedSet
+from mediation.fronts import Fronts
 from mediation.pipeline.front import Front
 from mediation.pipeline.metrics import PipelineMetrics
 from mediation.pipeline.owner import StoreOwner
+from mediation.pipeline.preparing import FrontHere
 from mediation.pipeline.recycling import Recycler
-from mediation.provisions import DirectoryBuilder, Provisions, load_counters
+from mediation.provisions import Provisions, load_counters
 from mediation.retention import oldest_at
 from rating.store.readers import open_readers
 from rating.store.sqlite import SqliteStore
@@ -40,6 +43,7 @@ class Parts:
 
     store: SqliteStore
     front: Front
+    fronts: Fronts
     owner: StoreOwner
     provisions: Provisions
     feeds: FeedSet
@@ -56,6 +60,8 @@ async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int],
     directory = builder.build(await store.provisioned())
     counters = await load_counters(store, directory.accounts)
     front = Front(directory, oldest_at(config.store.retention_months, clock()))
+    fronts = Fronts(config.store.path, front.oldest_at)
+    preparer = fronts if config.rating.processes else FrontHere(front)
     acting = await acting_on(config, store, counters, front, clock)
     metrics = PipelineMetrics(registry, sources)
     owner = StoreOwner(
@@ -83,9 +89,10 @@ async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int],
     return Parts(
         store,
         front,
+        fronts,
         owner,
-        Provisions(store, builder, front, owner, clock, acting.room.follow),
-        FeedSet(config, sources, front, owner, store, clock, metrics.activity, acting.sessions),
+        Provisions(store, builder, front, owner, clock, acting.room.follow, fronts.follow),
+        FeedSet(config, sources, preparer, owner, store, clock, metrics.activity, acting.sessions),
         await Users.load(store, clock),
         Recycler(store, front, owner, clock, sources),
         metrics,

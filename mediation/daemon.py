@@ -79,6 +79,7 @@ class Daemon:
             stack.push_async_callback(store.close)
             parts = await assemble(self._config, store, self._clock, self._registry)
             stack.callback(parts.users.close)
+            rating = await parts.fronts.start(self._config.rating.processes, self._config.rating.default_tariff, stack)
             await self._take_commands(stack, parts)
             writing = asyncio.create_task(parts.owner.run(), name="store owner")
             try:
@@ -100,7 +101,7 @@ class Daemon:
                     stack.callback(task.cancel)
                 failing = asyncio.create_task(store.until_failed(), name="the store's failure")
                 stack.callback(failing.cancel)
-                await _first_of([failing, writing, *running, *acting, *supervising], stop)
+                await _first_of([failing, writing, *rating, *running, *acting, *supervising], stop)
             finally:
                 self._manager.tell(STOPPING)
                 await self._drain(parts, writing)

@@ -16,10 +16,10 @@ from mediation.config import Config, FilesFeed, HttpFeed, Listen, PopFeed, Radiu
 from mediation.feeds import files, http_posts, pop, radius
 from mediation.feeds.connections import Runner
 from mediation.feeds.status import FeedStatus, SourceStatus
-from mediation.formats import is_whole_in, parser_of
+from mediation.formats import is_whole_in
 from mediation.pipeline.activity import SourceActivity
-from mediation.pipeline.front import Front
 from mediation.pipeline.owner import StoreOwner
+from mediation.pipeline.preparing import Preparer
 from mediation.pipeline.sender import Clock, Sender
 from rating.cdr import MICROS
 from rating.store.port import Store
@@ -51,7 +51,7 @@ class FeedSet:
         self,
         config: Config,
         sources: Mapping[str, int],
-        front: Front,
+        preparer: Preparer,
         owner: StoreOwner,
         store: Store,
         clock: Clock,
@@ -63,7 +63,7 @@ class FeedSet:
         self._owner = owner
         self._store = store
         self._clock = clock
-        self._front = front
+        self._preparer = preparer
         self._activity = activity
         self._listeners: list[_Listener] = []
         self._drops: list[tuple[FilesFeed, files.FilesFeed]] = []
@@ -86,9 +86,8 @@ class FeedSet:
 
     def _sender(self, feed: str, source: str, format_name: str, zone: ZoneInfo | None) -> Sender:
         name = f"{format_name} {zone.key}" if zone is not None else format_name
-        parse = parser_of(format_name, zone)
         told = feed if source in self._of_several_feeds else None
-        return Sender(source, self._sources[source], self._front, self._owner, self._clock, parse, name, told)
+        return Sender(source, self._sources[source], self._preparer, self._owner, self._clock, name, told)
 
     def _add_pop(self, section: PopFeed) -> None:
         feed = pop.PopFeed(

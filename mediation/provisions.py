@@ -9,43 +9,20 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from mediation.directory_builder import DirectoryBuilder
 from mediation.pipeline.front import Front
 from mediation.pipeline.owner import StoreOwner
 from rating.account import Account
 from rating.counters import Counters
-from rating.directory import ALWAYS, Directory, TariffBook, TariffVersion
-from rating.rater import Rater
+from rating.directory import Directory
 from rating.store.port import Provisioned, Store
 from rating.tariff import TariffText, parse_tariff
 
 log: Final = logging.getLogger(__name__)
 
 
-class DirectoryBuilder:
-    """Makes directories of what is provisioned; a tariff's rater is built once, however often others are imported."""
-
-    def __init__(self, default_tariff: str | None) -> None:
-        self._default_tariff = default_tariff
-        self._versions: dict[int, TariffVersion] = {}
-
-    def use_default_tariff(self, name: str | None) -> None:
-        """Rates from the next `build` on by this tariff where no other is named."""
-        self._default_tariff = name
-
-    def build(self, provisioned: Provisioned) -> Directory:
-        """The directory of all accounts, lines and tariffs. Raises TariffError for a stored tariff that a newer
-        program refuses."""
-        self._versions = {number: self._version(number, text) for number, text in provisioned.tariffs}
-        book = TariffBook(self._versions.values())
-        return Directory(provisioned.accounts, provisioned.lines, book, self._default_tariff)
-
-    def _version(self, number: int, text: TariffText) -> TariffVersion:
-        known = self._versions.get(number)
-        if known is not None:
-            return known
-        tariff = parse_tariff(text)
-        valid_from_at = ALWAYS if tariff.valid_from_at is None else tariff.valid_from_at
-        return TariffVersion(number, tariff.name, valid_from_at, Rater(tariff))
+async def _nowhere_else(_default_tariff: str | None) -> None:
+    """Nobody else rates."""
 
 
 class Provisions:
@@ -59,9 +36,12 @@ class Provisions:
         owner: StoreOwner,
         clock: Callable[[], int],
         followed: Callable[[], Awaitable[None]],
+        elsewhere: Callable[[str | None], Awaitable[None]] = _nowhere_else,
     ) -> None:
-        """`followed` is told when another directory is in force."""
+        """`followed` is told when another directory is in force; `elsewhere` has other processes follow what is in the
+        store, with this default tariff."""
         self._followed = followed
+        self._elsewhere = elsewhere
         self._store = store
         self._builder = builder
         self._front = front
@@ -110,7 +90,13 @@ class Provisions:
         await self._followed()
 
     async def _built(self) -> Directory:
-        return await asyncio.to_thread(self._builder.build, await self._store.provisioned())
+        """Of what is in the store now. Other processes rate by it from before the end on: what they make of an account
+        that is new waits for the end of the import, as its caller stands still."""
+        provisioned = await self._store.provisioned()
+        built, _ = await asyncio.gather(
+            asyncio.to_thread(self._builder.build, provisioned), self._elsewhere(self._builder.default_tariff)
+        )
+        return built
 
 
 async def import_accounts_alone(store: Store, text: str, now: int) -> int:

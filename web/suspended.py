@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mediation.formats import Parse, Unreadable
+from mediation.formats import Parse, Unreadable, parser_named
 from mediation.pipeline.mending import understood
 from mediation.pipeline.owner import Stopping
 from mediation.pipeline.recycling import NotSelectable
-from mediation.pipeline.suspense_views import RecordView, parser_for, view_of
+from mediation.pipeline.suspense_views import RecordView, view_of
 from rating.store import suspense
 from rating.store.errors import StoreFailed
 from rating.store.sources import names_to_ids
@@ -67,7 +67,7 @@ def _list_open(cx: sqlite3.Connection, reason: str | None, source: str | None, a
     rows = []
     for record in found[:limit]:
         if record.line_format not in parsers:
-            parsers[record.line_format] = parser_for(record.line_format)
+            parsers[record.line_format] = parser_named(record.line_format)
         fields = understood(record, names[record.source], parsers[record.line_format]).fields
         same = {_SAME_FIELD[name]: value for name, value in fields.items() if name in _SAME_FIELD}
         rows.append(Listed(record, names[record.source], same | fields))

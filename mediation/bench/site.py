@@ -25,6 +25,8 @@ _PROGRAM: Final = (sys.executable, "-m", "mediation.cli")
 _CONFIG: Final = f"""
 [store]
 url = "sqlite:///bench.db"
+[rating]
+processes = 1
 [ops]
 listen = "127.0.0.1:0"
 [feeds.pops]
@@ -154,15 +156,25 @@ class RunningDaemon:
         }
 
     def cpu_s(self) -> float:
-        """User and system time of the process so far, all threads."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(") ")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """User and system time so far, all threads of all its processes."""
+        ticks = 0
+        for pid in self._pids():
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def peak_rss_mb(self) -> float:
-        """The most memory that it ever had."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
+        """The most memory that its processes ever had, each, added up."""
+        peak = 0
+        for pid in self._pids():
+            status = Path(f"/proc/{pid}/status").read_text()
+            (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+            peak += int(line.split()[1])
+        return peak / 1024
+
+    def _pids(self) -> list[int]:
+        own = self._process.pid
+        return [own, *map(int, Path(f"/proc/{own}/task/{own}/children").read_text().split())]
 
     def stop(self) -> None:
         """SIGTERM, and wait."""

@@ -14,6 +14,7 @@ from mediation.cli.options import add_command, add_config, configuration
 from mediation.config import Config
 from mediation.daemon import Daemon
 from mediation.logs import setup_logging
+from mediation.pipeline.seam import FrontGone
 from mediation.sd_notify import service_manager
 from rating.store.errors import StoreError
 from rating.tariff import TariffError
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     code = 0
     try:
         uvloop.run(_serve(config))
-    except (StoreError, TariffError) as error:
+    except (StoreError, TariffError, FrontGone) as error:
         log.critical("stopped: %s", error)
         code = 1
     for thread in threading.enumerate():

@@ -8,12 +8,12 @@ from prometheus_client import CollectorRegistry
 
 from mediation.config import Config
 from mediation.daemon import wall_clock
+from mediation.directory_builder import DirectoryBuilder
 from mediation.failure import Failure
 from mediation.pipeline.front import Front
 from mediation.pipeline.metrics import PipelineMetrics
 from mediation.pipeline.owner import StoreOwner
 from mediation.pipeline.recycling import Recycled, Recycler
-from mediation.provisions import DirectoryBuilder
 from mediation.retention import oldest_at
 from mediation.schema import all_migrations
 from mediation.writer_socket import ask_daemon

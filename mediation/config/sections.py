@@ -124,9 +124,13 @@ class Control:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rating:
-    """[rating]: what holds where a line and its account name no tariff."""
+    """[rating]: how and where records are rated."""
 
     default_tariff: Annotated[str | None, Text('"standard"')] = None
+    """Rates a line that has no tariff, and whose account has none."""
+    processes: Annotated[int, Whole(0, 64)] = 0
+    """Processes that read and rate records beside the one that owns the store; 0: it does that itself. One makes a busy
+    site faster where there are two cores or more; each holds all lines and tariffs once more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from mediation.formats.ndjson import parse_line
 from mediation.formats.unreadable import Unreadable
 from rating.cdr import CDR
 
-__all__ = ["Parse", "Unreadable", "is_whole_in", "parser_of"]
+__all__ = ["Parse", "Unreadable", "is_whole_in", "parser_named", "parser_of"]
 
 Parse = Callable[[bytes, str], CDR | Unreadable]
 """A format: a line of a source made into a CDR, or into the reason why not; it never raises for what a line holds."""
@@ -27,6 +27,13 @@ def parser_of(format_name: str, timezone: ZoneInfo | None) -> Parse:
         case "kamailio-json":
             return parse_kamailio
     raise AssertionError(f"the configuration let an unknown format through: {format_name}")
+
+
+def parser_named(name: str) -> Parse:
+    """The format of a line, by the name that its batch and its record in suspense carry: with its zone after a
+    blank."""
+    format_name, _, zone = name.partition(" ")
+    return parser_of(format_name, ZoneInfo(zone) if zone else None)
 
 
 def is_whole_in(format_name: str) -> Callable[[bytes], bool]:

@@ -84,8 +84,6 @@ class StoreOwner:
         self._permits = asyncio.Semaphore(WRITES_UNDER_WAY)
         self._one_standstill = asyncio.Lock()
         self._snapshot_at = counters.covers_id
-        self.preparing = asyncio.Lock()
-        """Held by whoever prepares a delivery, some milliseconds at a time; the others wait for their turn."""
         self.commits = 0
         """Since the start."""
         self._recycling: set[asyncio.Task[Readmission]] = set()

@@ -11,11 +11,12 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from mediation.formats import Parse, Unreadable
+from mediation.formats import Parse, Unreadable, parser_named
 from mediation.pipeline.front import Front
 from mediation.pipeline.mending import Mend, NotMendable, mended_line, understood
-from mediation.pipeline.sender import LINES_AT_ONCE, Clock
-from mediation.pipeline.suspense_views import RecordView, parser_for, view_of
+from mediation.pipeline.preparing import LINES_AT_ONCE
+from mediation.pipeline.sender import Clock
+from mediation.pipeline.suspense_views import RecordView, view_of
 from rating.numbering import to_e164
 from rating.store import suspense
 from rating.store.batch import COLUMN
@@ -272,5 +273,5 @@ class Recycler:
         """The format of a line, by the name that its batch gave it."""
         parse = self._parsers.get(format_)
         if parse is None:
-            parse = self._parsers[format_] = parser_for(format_)
+            parse = self._parsers[format_] = parser_named(format_)
         return parse

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 
-from mediation.formats import Parse, parser_of
+from mediation.formats import Parse, parser_named
 from mediation.pipeline.mending import Understood, understood
 from rating.store.reading import instant_text
 from rating.store.suspense import Change, SuspenseRecord
@@ -40,14 +39,8 @@ class RecordView(msgspec.Struct, frozen=True):
         return REASONS.get(self.record.reason, self.record.reason)
 
 
-def parser_for(format_: str) -> Parse:
-    """The format of a line, by the name that a record carries: with its zone after a blank."""
-    name, _, zone = format_.partition(" ")
-    return parser_of(name, ZoneInfo(zone) if zone else None)
-
-
 def view_of(
-    record: SuspenseRecord, source: str, changes: list[Change], parser: Callable[[str], Parse] = parser_for
+    record: SuspenseRecord, source: str, changes: list[Change], parser: Callable[[str], Parse] = parser_named
 ) -> RecordView:
     """The view of a record of a source, read by the format that it came in or was mended to."""
     return RecordView(record, source, understood(record, source, parser(record.line_format)), changes)

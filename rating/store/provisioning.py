@@ -9,11 +9,17 @@ import msgspec
 
 from rating.account import Account, Line
 from rating.store import snapshots
+from rating.store.port import Provisioned
 from rating.tariff import Tariff, TariffText
 
 _ACCOUNT_COLUMNS: Final = tuple(Account.__struct_fields__)
 ACCOUNT_COLUMNS: Final = ", ".join(_ACCOUNT_COLUMNS)
 LINE_COLUMNS: Final = ", ".join(Line.__struct_fields__)
+
+
+def provisioned(cx: sqlite3.Connection) -> Provisioned:
+    """Everything that is provisioned."""
+    return Provisioned(get_accounts(cx), get_lines(cx), tariffs_in_force(cx))
 
 
 def put_accounts(cx: sqlite3.Connection, accounts: Iterable[Account], now: int) -> None:

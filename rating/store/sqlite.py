@@ -28,7 +28,7 @@ T = TypeVar("T")
 log: Final = logging.getLogger(__name__)
 
 PAGE_BYTES: Final = 8192
-WAL_BYTES: Final = 64 << 20
+WAL_BYTES: Final = 256 << 20
 """The write-ahead log is copied into the file when it has grown to this. A page of the unique index that is written
 in many commits is copied once; a longer log would make the start after a crash slower."""
 WRITER_PRAGMAS: Final = (
@@ -153,12 +153,7 @@ class SqliteStore:
         return await self._reader.run(positions.positions, source)
 
     async def provisioned(self) -> Provisioned:
-        def get(cx: sqlite3.Connection) -> Provisioned:
-            return Provisioned(
-                provisioning.get_accounts(cx), provisioning.get_lines(cx), provisioning.tariffs_in_force(cx)
-            )
-
-        return await self._reader.run(get)
+        return await self._reader.run(provisioning.provisioned)
 
     async def import_accounts(self, text: str, now: int) -> int:
         accounts = await asyncio.to_thread(read_accounts, text)

@@ -41,7 +41,7 @@ def provision(directory: Path) -> Path:
     config = directory / "site.toml"
     sources = "\n".join(f'[feeds.pops.sources.{name}]\ntoken = "{name}"' for name in POPS)
     config.write_text(
-        f'[store]\nurl = "sqlite:///site.db"\n[ops]\nlisten = "127.0.0.1:0"\n'
+        f'[store]\nurl = "sqlite:///site.db"\n[ops]\nlisten = "127.0.0.1:0"\n[rating]\nprocesses = 1\n'
         f'[feeds.pops]\ntype = "pop"\nlisten = "127.0.0.1:{a_free_port()}"\n{sources}\n'
     )
     files = write_provisioning(directory, make_population(60, SEED), valid_from=datetime(2026, 1, 1, tzinfo=UTC).date())

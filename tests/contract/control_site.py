@@ -15,11 +15,12 @@ from control.events.definition_json import parse_event
 from control.events.event_rows import StoredEvent
 from mediation.acting import Acting, acting_on
 from mediation.config import read_config
+from mediation.directory_builder import DirectoryBuilder
 from mediation.pipeline.front import Front
 from mediation.pipeline.metrics import PipelineMetrics
 from mediation.pipeline.owner import StoreOwner
 from mediation.pipeline.recycling import Recycler
-from mediation.provisions import DirectoryBuilder, Provisions, load_counters
+from mediation.provisions import Provisions, load_counters
 from mediation.schema import all_migrations
 from rating.cdr import MICROS
 from rating.store.batch import Batch, Row

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 import aiosqlite
 
-from mediation.provisions import DirectoryBuilder
+from mediation.directory_builder import DirectoryBuilder
 from rating.directory import Directory
 from rating.store.arrivals import DAY_US, account_for
 from rating.store.batch import Batch, Outcome, Position

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from mediation.directory_builder import DirectoryBuilder
 from mediation.pipeline.front import Front
 from mediation.pipeline.metrics import PipelineMetrics
 from mediation.pipeline.owner import StoreOwner
-from mediation.provisions import DirectoryBuilder, Provisions, import_accounts_alone, load_counters
+from mediation.provisions import Provisions, import_accounts_alone, load_counters
 from rating.account import Account
 from rating.counters import Counters
 from rating.directory import Directory

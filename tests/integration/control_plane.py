@@ -22,6 +22,7 @@ from control.users.passwords import Passwords
 from mediation.assembly import Parts, assemble, control_plane
 from mediation.config import read_config
 from mediation.daemon import wall_clock
+from mediation.pipeline.preparing import FrontHere
 from mediation.pipeline.sender import Sender
 from mediation.schema import all_migrations
 from rating.store.sqlite import open_store
@@ -117,7 +118,7 @@ class Plane:
     async def send(self, *records: dict[str, Any]) -> None:
         """Records of pop-a, stored when this returns."""
         numbers = await self.parts.store.register_sources(("pop-a",))
-        sender = Sender("pop-a", numbers["pop-a"], self.parts.front, self.parts.owner, wall_clock)
+        sender = Sender("pop-a", numbers["pop-a"], FrontHere(self.parts.front), self.parts.owner, wall_clock)
         await sender.send([json.dumps(record).encode() for record in records], None)
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:

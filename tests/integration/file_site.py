@@ -8,13 +8,15 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from mediation.directory_builder import DirectoryBuilder
 from mediation.feeds.files import FilesFeed
 from mediation.formats import is_whole_in
 from mediation.pipeline.front import Front
 from mediation.pipeline.metrics import PipelineMetrics
 from mediation.pipeline.owner import StoreOwner
+from mediation.pipeline.preparing import FrontHere
 from mediation.pipeline.sender import Sender
-from mediation.provisions import DirectoryBuilder, load_counters
+from mediation.provisions import load_counters
 from mediation.schema import all_migrations
 from rating.cdr import MICROS
 from rating.store.arrivals import DAY_US, account_for
@@ -63,7 +65,7 @@ class FileSite:
 
         self.owner.put_patiently = put_and_note  # type: ignore[assignment, method-assign]  # the test looks on
         self._writing = asyncio.create_task(self.owner.run())
-        self.sender = Sender(SOURCE, sources[SOURCE], Front(directory), self.owner, lambda: self.now)
+        self.sender = Sender(SOURCE, sources[SOURCE], FrontHere(Front(directory)), self.owner, lambda: self.now)
         self.feed = self.a_feed()
 
     def a_feed(

@@ -15,13 +15,14 @@ from access import session_rows
 from access.migrations import access_migrations
 from access.radius.dictionary import Dictionary
 from access.sessions import LiveSessions
+from mediation.directory_builder import DirectoryBuilder
 from mediation.feeds.radius import AccountingClient, AccountingFeed
-from mediation.formats import parser_of
 from mediation.pipeline.front import Front
 from mediation.pipeline.metrics import PipelineMetrics
 from mediation.pipeline.owner import StoreOwner
+from mediation.pipeline.preparing import FrontHere
 from mediation.pipeline.sender import Sender
-from mediation.provisions import DirectoryBuilder, load_counters
+from mediation.provisions import load_counters
 from mediation.schema import all_migrations
 from rating.store.errors import StoreFailed
 from rating.store.port import Store
@@ -94,7 +95,7 @@ async def feed_at_work(
         counters = await load_counters(store, directory.accounts)
         metrics = PipelineMetrics(CollectorRegistry(), sources)
         owner = StoreOwner(store, counters, metrics, max_queued=1000, max_commit=100)
-        sender = Sender("kam1", sources["kam1"], Front(directory), owner, clock, parser_of("ndjson", None))
+        sender = Sender("kam1", sources["kam1"], FrontHere(Front(directory)), owner, clock)
         sessions = LiveSessions(await store.read(session_rows.all_live))
         client = AccountingClient("nas1", ip_network(network), SECRET, sender, Dictionary("kamailio"), shared)
         feed = AccountingFeed("radius", [client], store, sessions, clock, **options)

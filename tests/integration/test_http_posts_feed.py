@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from mediation.directory_builder import DirectoryBuilder
 from mediation.feeds.connections import Runner, listen
 from mediation.feeds.http_posts import HttpPostsFeed
-from mediation.formats import parser_of
 from mediation.pipeline.front import Front
 from mediation.pipeline.metrics import PipelineMetrics
 from mediation.pipeline.owner import StoreOwner
+from mediation.pipeline.preparing import FrontHere
 from mediation.pipeline.sender import Sender
-from mediation.provisions import DirectoryBuilder, load_counters
+from mediation.provisions import load_counters
 from mediation.schema import all_migrations
 from rating.store.errors import StoreFailed
 from rating.store.port import Store
@@ -121,8 +122,8 @@ async def feed_at_work(
         metrics = PipelineMetrics(CollectorRegistry(), sources)
         owner = StoreOwner(store, counters, metrics, max_queued=max_queued, max_commit=100)
         sender = Sender(
-            "kam1", sources["kam1"], Front(directory), owner, lambda: NOW,
-            parser_of("kamailio-json", None), "kamailio-json",
+            "kam1", sources["kam1"], FrontHere(Front(directory)), owner, lambda: NOW,
+            "kamailio-json",
         )  # fmt: skip
         given = {"max_body_bytes": 100_000, "read_timeout_s": WITHIN_S, "token": None} | options
         runner = Runner(HttpPostsFeed(PATH, sender, owner, **given).application)

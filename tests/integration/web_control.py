@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from control.events.definition_json import parse_event
-from mediation.provisions import DirectoryBuilder
+from mediation.directory_builder import DirectoryBuilder
 from tests.builders import lines_csv
 from tests.integration.web_site import ADA, ADAS_LINE, BOB, BOBS_LINE, WebSite
 

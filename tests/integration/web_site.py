@@ -18,15 +18,17 @@ from control.users.passwords import Passwords
 from mediation.acting import acting_on
 from mediation.config import Config
 from mediation.config.sections import Store as StoreSection
+from mediation.directory_builder import DirectoryBuilder
 from mediation.feeds.pop import PopFeed
 from mediation.feeds.status import FeedStatus, SourceStatus
 from mediation.pipeline.activity import SourceActivity
 from mediation.pipeline.front import Front
 from mediation.pipeline.metrics import PipelineMetrics
 from mediation.pipeline.owner import StoreOwner
+from mediation.pipeline.preparing import FrontHere
 from mediation.pipeline.recycling import Recycler
 from mediation.pipeline.sender import Sender
-from mediation.provisions import DirectoryBuilder, load_counters
+from mediation.provisions import load_counters
 from mediation.schema import all_migrations
 from rating.store.port import Store
 from rating.store.readers import open_readers
@@ -212,7 +214,8 @@ class WebSite:
         """The POP feed's listener, which takes messages of people too."""
         feed = PopFeed(
             {POP_TOKEN: ("pop-nyc", self.sources["pop-nyc"])},
-            lambda name, number: Sender(name, number, self.front, self.owner, lambda: self.now), self.owner, self.store,
+            lambda name, number: Sender(name, number, FrontHere(self.front), self.owner, lambda: self.now),
+            self.owner, self.store,
             max_body_bytes=100_000, read_timeout_s=5,
         )  # fmt: skip
         feed.answer_others(Messages(self.site).taker)

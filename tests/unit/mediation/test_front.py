@@ -13,10 +13,11 @@ import pytest
 
 from mediation.formats import Unreadable
 from mediation.formats.ndjson import parse_line
-from mediation.pipeline import sender as sender_module
+from mediation.pipeline import preparing
 from mediation.pipeline.front import Front, content_of_cdr
 from mediation.pipeline.owner import StoreOwner
-from mediation.pipeline.sender import LINES_AT_ONCE, TURN_S, Sender
+from mediation.pipeline.preparing import LINES_AT_ONCE, TURN_S, FrontHere
+from mediation.pipeline.sender import Sender
 from rating.account import Account, Line
 from rating.cdr import CDR, MICROS
 from rating.directory import Directory
@@ -374,12 +375,10 @@ class TestSender:
 
     @staticmethod
     async def prepared(body: bytes) -> Batch:
-        owner = cast(StoreOwner, SimpleNamespace(preparing=asyncio.Lock()))
-        sender = Sender("pop-nyc", 7, Front(DIRECTORY), owner, lambda: NOW)
+        sender = Sender("pop-nyc", 7, FrontHere(Front(DIRECTORY)), cast(StoreOwner, None), lambda: NOW)
         return await sender.prepare(body.split(b"\n"), a_position(3))
 
     async def test_deliveries_are_prepared_one_in_each_turn_of_the_loop(self) -> None:
-        owner = cast(StoreOwner, SimpleNamespace(preparing=asyncio.Lock()))
         began: list[int] = []
         loop, turn = asyncio.get_running_loop(), 0
 
@@ -393,7 +392,7 @@ class TestSender:
             return parse_line(line, source)
 
         waiting = loop.call_soon(next_turn)
-        sender = Sender("pop-nyc", 7, Front(DIRECTORY), owner, lambda: NOW, parse)
+        sender = Sender("pop-nyc", 7, FrontHere(Front(DIRECTORY), lambda _: parse), cast(StoreOwner, None), lambda: NOW)
         await asyncio.gather(*(sender.prepare([cdr_json(id=str(n))], None) for n in range(5)))
         waiting.cancel()
         assert len(began) == len(set(began)) == 5
@@ -434,7 +433,7 @@ class TestSender:
     ) -> None:
         """By a clock that goes on a little whenever somebody looks at it."""
         looks = itertools.count()
-        monkeypatch.setattr(sender_module, "time", SimpleNamespace(perf_counter=lambda: next(looks) * a_look_s))
+        monkeypatch.setattr(preparing, "time", SimpleNamespace(perf_counter=lambda: next(looks) * a_look_s))
         loop, taken = asyncio.get_running_loop(), 0
 
         def take_turn() -> None:
