@@ -13,12 +13,13 @@ from mediation.bench.site import RunningDaemon, Site, daemon
 from mediation.failure import Failure
 from mediation.formats.ndjson import parse_line
 from rating.cdr import CDR
-from rating.store.batch import COLUMNS
-from rating.store.partitions import create_partition, partitions, table_of
+from rating.store.batch import COLUMN, COLUMNS
+from rating.store.partitions import create_partition, keys_table_of, partitions, table_of
 from rating.store.sqlite import WRITER_PRAGMAS, connect_reader
 from simulators.load_records import LoadSpec, build_bodies, read_prefixes
 
 _LOAD_SEED: Final = 1
+_KEY: Final = COLUMN["key"]
 _FIGURES: Final = (
     "records_per_s", "floor_per_s", "ratio", "cpu_us_per_record", "ack_p50_ms", "ack_p99_ms", "rss_mb", "stored",
     "sent", "records_per_commit", "load_cpu_s",
@@ -121,10 +122,13 @@ def _floor(site: Site, commit_records: int) -> float:
     values = ", ".join("?" * len(COLUMNS))
     began = time.perf_counter()
     for month, every in rows.items():
-        sql = f"INSERT INTO {table_of(month)} ({', '.join(COLUMNS)}) VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608  # names of our own
+        sql = f"INSERT INTO {table_of(month)} ({', '.join(COLUMNS)}) VALUES ({values})"  # noqa: S608  # names of our own
+        of_key = f"INSERT INTO {keys_table_of(month)} VALUES (?, ?) ON CONFLICT DO NOTHING"  # noqa: S608  # names of our own
+        keys = [(row[_KEY], row[0]) for row in every]
         for at in range(0, len(every), commit_records):
             cx.execute("BEGIN IMMEDIATE")
             cx.executemany(sql, every[at : at + commit_records])
+            cx.executemany(of_key, keys[at : at + commit_records])
             cx.execute("COMMIT")
     took = time.perf_counter() - began
     cx.close()

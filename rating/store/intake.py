@@ -14,6 +14,7 @@ import msgspec
 from rating.store import correlation, positions, suspense, transactions
 from rating.store.arrivals import Tally
 from rating.store.batch import COLUMN, Batch, Outcome, Row, Suspended, Verdict, content_of, key_of
+from rating.store.natural_keys import NaturalKeys
 from rating.store.partitions import create_partition, month_of
 
 VERDICTS: Final = 100
@@ -37,10 +38,14 @@ class Admission(msgspec.Struct):
 class Intake:
     """Takes the batches of one store transaction; the caller begins and commits it."""
 
-    def __init__(self, cx: sqlite3.Connection, next_id: int, months: set[int], suspended_keys: set[int]) -> None:
-        """`months` are the partitions that exist (added to here); `suspended_keys` the keys of all that is in
-        suspense (added to here): a filter, for two records may have one key."""
+    def __init__(
+        self, cx: sqlite3.Connection, next_id: int, months: set[int], keys: NaturalKeys, suspended_keys: set[int]
+    ) -> None:
+        """`months` are the partitions that exist (added to here); `keys` those of their transactions (added to here);
+        `suspended_keys` the keys of all that is in suspense (added to here): a filter, for two records may have one
+        key."""
         self._cx = cx
+        self._keys = keys
         self._months = months
         self._suspended_keys = suspended_keys
         self._admission = Admission([], [], next_id)
@@ -110,7 +115,6 @@ class Intake:
             lines += own_lines
             outcome.accepted += len(own)
         refused = self._insert(month, rows)
-        self._admission.stored += _without(rows, refused)  # before those that get a greater id below
         for index in refused:
             batch, outcome = owners[bisect_right(starts, index) - 1]
             outcome.accepted -= 1
@@ -132,16 +136,22 @@ class Intake:
         return left, left_lines
 
     def _insert(self, month: int, rows: list[Row]) -> list[int]:
-        for id_, row in enumerate(rows, self._admission.next_id):
+        """Insert the rows whose keys are free; the indexes of the others."""
+        admission = self._admission
+        refused, free = self._keys.divide(self._cx, month, rows)
+        for id_, row in enumerate(free, admission.next_id):
             row[0] = id_
-        self._admission.next_id += len(rows)
-        return transactions.insert(self._cx, month, rows)
+        admission.next_id += len(free)
+        transactions.insert(self._cx, month, free)
+        self._keys.add(month, free)
+        admission.stored += free
+        return refused
 
     def _admit_refused(self, batch: Batch, outcome: Outcome, line: int, month: int, row: Row) -> None:
         """A row whose natural key is in the store: the same record again, or a conflict."""
-        there = transactions.find_by_key(self._cx, month, *_key(row))
+        there = self._keys.find(self._cx, month, *_key(row))
         if there is None:  # another record had its key: two natural keys can have one number
-            row[_KEY] = transactions.free_key(self._cx, month, *_key(row))
+            row[_KEY] = self._keys.free(self._cx, month, *_key(row))
             self._admit_new(outcome, month, row)
         elif content_of(there) == content_of(row):
             outcome.duplicate += 1
@@ -153,20 +163,19 @@ class Intake:
         """A row whose natural key may be in suspense (the filter can be wrong, the store cannot)."""
         if suspense.is_known(self._cx, batch.source, suspense.digest_of_row(row)):
             outcome.duplicate += 1
-        elif transactions.find_by_key(self._cx, month, *_key(row)):
+        elif self._keys.find(self._cx, month, *_key(row)):
             self._admit_refused(batch, outcome, line, month, row)
         elif suspense.holds_key(self._cx, *_key(row)):
             detail = "a suspended record has the same id and start, and says something else"
             self._suspend(batch, outcome, _as_conflict(row, line, detail))
         else:
-            row[_KEY] = transactions.free_key(self._cx, month, *_key(row))
+            row[_KEY] = self._keys.free(self._cx, month, *_key(row))
             self._admit_new(outcome, month, row)
 
     def _admit_new(self, outcome: Outcome, month: int, row: Row) -> None:
         """One row whose key is known to be free."""
         refused = self._insert(month, [row])
         assert not refused
-        self._admission.stored.append(row)
         outcome.accepted += 1
 
     def _admit_suspended(self, batch: Batch, outcome: Outcome, record: Suspended) -> None:
@@ -180,7 +189,7 @@ class Intake:
             month = month_of(record.start_at)
             there = None
             if month in self._months:
-                there = transactions.find_by_key(self._cx, month, batch.source, record.record_id, record.start_at)
+                there = self._keys.find(self._cx, month, batch.source, record.record_id, record.start_at)
             if there and content_of(there) == record.content:
                 outcome.duplicate += 1
                 return
@@ -200,13 +209,6 @@ class Intake:
             key = (batch.source, record.record_id, record.start_at)
             self._suspended_keys.add(key_of(*key))
             self._admission.suspended.append(key)
-
-
-def _without(rows: list[Row], refused: list[int]) -> list[Row]:
-    if not refused:
-        return rows
-    gone = set(refused)
-    return [row for index, row in enumerate(rows) if index not in gone]
 
 
 def _key(row: Row) -> tuple[int, str, int]:

@@ -38,8 +38,13 @@ def table_of(month: int) -> str:
     return f"transactions_{month}"
 
 
+def keys_table_of(month: int) -> str:
+    """The table of a partition's natural keys."""
+    return f"natural_keys_{month}"
+
+
 def create_partition(cx: sqlite3.Connection, month: int) -> None:
-    """Make the table of a month, within the caller's transaction."""
+    """Make the tables of a month, within the caller's transaction."""
     table = table_of(month)
     cx.execute(
         f"""CREATE TABLE IF NOT EXISTS {table} (
@@ -68,13 +73,14 @@ def create_partition(cx: sqlite3.Connection, month: int) -> None:
             billed_s BIGINT NOT NULL,
             arrived_at BIGINT NOT NULL,
             detail TEXT,
-            key BIGINT NOT NULL UNIQUE,
+            key BIGINT NOT NULL,
             rated_at BIGINT,
             reverses BIGINT
         )"""
     )
     cx.execute(f"CREATE INDEX IF NOT EXISTS {table}_line ON {table} (id >> {SEGMENT_BITS}, line)")
     cx.execute(f"CREATE INDEX IF NOT EXISTS {table}_called ON {table} (id >> {SEGMENT_BITS}, called)")
+    cx.execute(f"CREATE TABLE IF NOT EXISTS {keys_table_of(month)} (key INTEGER PRIMARY KEY, id BIGINT NOT NULL)")
     cx.execute("INSERT INTO partitions VALUES (?) ON CONFLICT DO NOTHING", (month,))
 
 

@@ -16,6 +16,7 @@ from rating.store import suspense, transactions
 from rating.store.arrivals import DAY_US
 from rating.store.batch import COLUMN, Row, Suspended, content_of
 from rating.store.correlation import claim
+from rating.store.natural_keys import NaturalKeys
 from rating.store.partitions import create_partition, month_of, table_of
 from rating.store.suspense import SuspenseRecord
 
@@ -58,9 +59,12 @@ class Readmission(msgspec.Struct):
 class Recycling:
     """Takes the records of one store transaction; the caller begins and commits it."""
 
-    def __init__(self, cx: sqlite3.Connection, next_id: int, months: set[int], actor: str, now: int) -> None:
-        """`months` are the partitions that exist (added to here)."""
+    def __init__(
+        self, cx: sqlite3.Connection, next_id: int, months: set[int], keys: NaturalKeys, actor: str, now: int
+    ) -> None:
+        """`months` are the partitions that exist, `keys` those of their transactions (both added to here)."""
         self._cx = cx
+        self._keys = keys
         self._months = months
         self._actor = actor
         self._now = now
@@ -99,9 +103,9 @@ class Recycling:
                 self._stored(id_, row)
         for index in sorted(refused):
             id_, row = pairs[index]
-            there = transactions.find_by_key(self._cx, month, row[_SOURCE], row[_RECORD_ID], row[_START_AT])
+            there = self._keys.find(self._cx, month, row[_SOURCE], row[_RECORD_ID], row[_START_AT])
             if there is None:  # another record had its key: two natural keys can have one number
-                row[_KEY] = transactions.free_key(self._cx, month, row[_SOURCE], row[_RECORD_ID], row[_START_AT])
+                row[_KEY] = self._keys.free(self._cx, month, row[_SOURCE], row[_RECORD_ID], row[_START_AT])
                 again = self._insert(month, [row])
                 assert not again
                 self._stored(id_, row)
@@ -116,10 +120,14 @@ class Recycling:
         )
 
     def _insert(self, month: int, rows: list[Row]) -> list[int]:
-        for id_, row in enumerate(rows, self._done.next_id):
+        """Insert the rows whose keys are free; the indexes of the others."""
+        refused, free = self._keys.divide(self._cx, month, rows)
+        for id_, row in enumerate(free, self._done.next_id):
             row[0] = id_
-        self._done.next_id += len(rows)
-        return transactions.insert(self._cx, month, rows)
+        self._done.next_id += len(free)
+        transactions.insert(self._cx, month, free)
+        self._keys.add(month, free)
+        return refused
 
     def _stored(self, id_: int, row: Row) -> None:
         self._done.stored.append(row)
@@ -134,7 +142,7 @@ class Recycling:
             month, there = month_of(suspended.start_at), None
             if month in self._months:
                 key = record.source, suspended.record_id, suspended.start_at
-                there = transactions.find_by_key(self._cx, month, *key)
+                there = self._keys.find(self._cx, month, *key)
             if there and content_of(there) == suspended.content:
                 trial = Trial(record.id, "duplicate", transaction=there[0])
             elif there:

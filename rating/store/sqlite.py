@@ -19,6 +19,7 @@ from rating.store.batch import Batch
 from rating.store.errors import StoreError, StoreFailed, StoreLocked
 from rating.store.intake import Admission, Intake
 from rating.store.migrations import Migration, migrate, require_current
+from rating.store.natural_keys import NaturalKeys
 from rating.store.port import Count, Provisioned, Replay
 from rating.store.recycling import Readmission, Recycling, Retried
 from rating.tariff import Tariff, TariffText
@@ -106,6 +107,7 @@ class SqliteStore:
         self._last_id = 0
         self._next_id = 1
         self._months: set[int] = set()
+        self._keys = NaturalKeys()
         self._suspended_keys: set[int] = set()
         self._failed = False
         self._failure: asyncio.Future[StoreFailed] = asyncio.get_running_loop().create_future()
@@ -119,6 +121,7 @@ class SqliteStore:
         last, months, self._suspended_keys = await self._writer.run(look)
         self._last_id, self._next_id = last, last + 1
         self._months = set(months)
+        await self._transaction(lambda cx: self._keys.load(cx, months))
 
     @property
     def last_id(self) -> int:
@@ -126,16 +129,18 @@ class SqliteStore:
 
     async def write(self, take: Callable[[], Sequence[Batch]], count: Count) -> Admission:
         def write(cx: sqlite3.Connection) -> Admission:
-            admission = Intake(cx, self._next_id, self._months, self._suspended_keys).admit(take())
+            admission = Intake(cx, self._next_id, self._months, self._keys, self._suspended_keys).admit(take())
             count(cx, admission.stored)
+            self._keys.move_some(cx)
             return admission
 
         return await self._transaction(write, self._advance)
 
     async def recycle(self, retried: Sequence[Retried], actor: str, now: int, count: Count) -> Readmission:
         def recycle(cx: sqlite3.Connection) -> Readmission:
-            readmission = Recycling(cx, self._next_id, self._months, actor, now).take(retried)
+            readmission = Recycling(cx, self._next_id, self._months, self._keys, actor, now).take(retried)
             count(cx, readmission.stored)
+            self._keys.move_some(cx)
             return readmission
 
         return await self._transaction(recycle, self._advance)
@@ -236,7 +241,10 @@ class SqliteStore:
                 raise
             except BaseException:
                 cx.execute("ROLLBACK")
+                self._keys.rolled_back()
+                self._months = set(partitions.partitions(cx))  # one that was made in it is gone
                 raise
+            self._keys.committed()
             committed(result)
             return result
 

@@ -1,4 +1,4 @@
-"""The SQL of transactions: insert many and learn which were refused, find one again, read them in order."""
+"""The SQL of transactions: insert many, find one again, read them in order."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -6,61 +6,35 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
 
-from rating.store.batch import COLUMN, COLUMNS, STORED_COLUMNS, Row, key_of, keys_after
+from rating.store.batch import COLUMNS, STORED_COLUMNS, Row
 from rating.store.partitions import partitions, table_of
 
-ROWS_PER_STATEMENT: Final = 1000
-"""Rows of one INSERT. Many rows a statement, because the interpreter lock is given up once a statement: with
-executemany it is given up, and fought for, at every row. 1000 × 25 columns stay below SQLite's 32,766 variables."""
+PIECES: Final = (1_000, 300, 100, 30, 10, 3, 1)
+"""Rows, or keys, of one statement. Many, because the interpreter lock is given up once a statement: with executemany it
+is given up, and fought for, at every row. 1000 × 25 columns stay below SQLite's 32,766 variables. Of few sizes, because
+a statement that SQLite has not met before takes longer to read than to carry out."""
 
-_SOURCE, _RECORD_ID, _START_AT = COLUMN["source"], COLUMN["record_id"], COLUMN["start_at"]
+
+def in_pieces(number: int) -> Iterator[tuple[int, int]]:
+    """`number` things cut into pieces: first and last + 1 of each."""
+    at = 0
+    for size in PIECES:
+        while number - at >= size:
+            yield at, at + size
+            at += size
 
 
 @lru_cache(maxsize=64)
 def _insert(table: str, rows: int) -> str:
     values = ", ".join(["(" + ", ".join("?" * len(COLUMNS)) + ")"] * rows)
-    return f"INSERT INTO {table} ({', '.join(COLUMNS)}) VALUES {values} ON CONFLICT DO NOTHING"
+    return f"INSERT INTO {table} ({', '.join(COLUMNS)}) VALUES {values}"  # names of ours
 
 
-def insert(cx: sqlite3.Connection, month: int, rows: Sequence[Row]) -> list[int]:
-    """Insert rows whose ids are consecutive; returns the indexes of those refused, their natural key being there."""
-    if not rows:
-        return []
+def insert(cx: sqlite3.Connection, month: int, rows: Sequence[Row]) -> None:
+    """Insert rows whose natural keys are known to be free."""
     table = table_of(month)
-    written = 0
-    for at in range(0, len(rows), ROWS_PER_STATEMENT):
-        some = rows[at : at + ROWS_PER_STATEMENT]
-        written += cx.execute(_insert(table, len(some)), list(chain.from_iterable(some))).rowcount
-    if written == len(rows):
-        return []
-    first = rows[0][0]
-    assert rows[-1][0] - first == len(rows) - 1, "ids of one insert must be consecutive"
-    there = {id_ for (id_,) in cx.execute(f"SELECT id FROM {table} WHERE id BETWEEN ? AND ?", (first, rows[-1][0]))}
-    return [index for index in range(len(rows)) if first + index not in there]
-
-
-def find_by_key(cx: sqlite3.Connection, month: int, source: int, record_id: str, start_at: int) -> Row | None:
-    """The transaction with this natural key, if there is one."""
-    sql = f"SELECT {', '.join(COLUMNS)} FROM {table_of(month)} WHERE key = ?"
-    for key in _keys(source, record_id, start_at):
-        found = cx.execute(sql, (key,)).fetchone()
-        if found is None:
-            return None
-        if (found[_SOURCE], found[_RECORD_ID], found[_START_AT]) == (source, record_id, start_at):
-            return list(found)
-    raise AssertionError("there are always further numbers")
-
-
-def free_key(cx: sqlite3.Connection, month: int, source: int, record_id: str, start_at: int) -> int:
-    """The first number of a natural key that no transaction of the month has."""
-    sql = f"SELECT 1 FROM {table_of(month)} WHERE key = ?"
-    return next(key for key in _keys(source, record_id, start_at) if not cx.execute(sql, (key,)).fetchone())
-
-
-def _keys(source: int, record_id: str, start_at: int) -> Iterator[int]:
-    """The numbers of a natural key, in the order in which they are tried; the second is made when it is needed."""
-    yield key_of(source, record_id, start_at)
-    yield from keys_after(source, record_id, start_at)
+    for first, end in in_pieces(len(rows)):
+        cx.execute(_insert(table, end - first), list(chain.from_iterable(rows[first:end])))
 
 
 def find_by_id(cx: sqlite3.Connection, transaction: int) -> Row | None:

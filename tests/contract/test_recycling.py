@@ -304,7 +304,7 @@ class TestConflicts:
         self, desk: Desk, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("mediation.pipeline.front.key_of", lambda *_: 7)
-        monkeypatch.setattr("rating.store.transactions.key_of", lambda *_: 7)
+        monkeypatch.setattr("rating.store.natural_keys.key_of", lambda *_: 7)
         await desk.send(A)
         await desk.send(cdr_json(id="u", calling=STRANGER), cdr_json(id="v", calling=STRANGER))
         await desk.import_stranger()
