@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from itertools import accumulate
 from random import Random
 from typing import Any, Final
@@ -71,11 +71,11 @@ class CallRecords:
             "id": f"{self._id_prefix}-{self._made:07d}",
             "calling": line.number,
             "called": attempt.called,
-            "start": _rfc3339(answer_at - timedelta(milliseconds=talk.ring_ms), zone),
+            "start": rfc3339(answer_at - timedelta(milliseconds=talk.ring_ms), zone),
         }
         if talk.talk_ms:
-            record["answer"] = _rfc3339(answer_at, zone)
-        record["duration"] = _seconds(talk.talk_ms)
+            record["answer"] = rfc3339(answer_at, zone)
+        record["duration"] = seconds(talk.talk_ms)
         record["type"] = "direct" if attempt.kind == "voice-mail" else attempt.kind
         if attempt.service:
             record["service"] = attempt.service
@@ -130,10 +130,11 @@ def _no_talk() -> Conversation:
     return Conversation(ring_ms=0, talk_ms=0, cause=NORMAL_CLEARING)
 
 
-def _rfc3339(instant: datetime, zone: ZoneInfo) -> str:
+def rfc3339(instant: datetime, zone: tzinfo) -> str:
+    """An instant as a record has it, to the millisecond."""
     return instant.astimezone(zone).isoformat(timespec="milliseconds")
 
 
-def _seconds(milliseconds: int) -> int | float:
-    """Seconds for JSON. The shortest text of n/1000 is the decimal itself, so nothing is lost in the float."""
+def seconds(milliseconds: int) -> int | float:
+    """Seconds as a record has them. The shortest text of n/1000 is the decimal: nothing is lost in the float."""
     return milliseconds // 1000 if milliseconds % 1000 == 0 else milliseconds / 1000

@@ -18,7 +18,7 @@ import uvloop
 from yarl import URL
 
 from simulators.load_client import Request, post_all
-from simulators.load_records import MOST_LINES, LoadSpec, build_bodies, read_prefixes
+from simulators.load_records import MOST_LINES, LoadSpec, build_bodies, build_marked, read_prefixes
 
 _PROGRAM: Final = "python -m simulators.load"
 
@@ -29,7 +29,8 @@ bytes again, which the daemon must find to be duplicates.
 
 stdout: {{"ready": true}}; then, after a line on stdin, one line with sent accepted duplicate suspended ack_p50_ms
 ack_p99_ms retried errors first_error seconds cpu_s build_s. A 503 is sent again after Retry-After, anything else but
-200 is an error.
+200 is an error. With --marked, marked_at_s has [k, s] for the k-th of those calls (from 0): when its request began to
+be posted, in seconds of CLOCK_MONOTONIC.
 
 lines-count is at most {MOST_LINES}. exit status: 0 posted, also with errors; 2 usage
 """
@@ -40,17 +41,21 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{_PROGRAM}: {message} (see --help)\n")
 
 
-def build_requests(spec: LoadSpec, url: URL, token: str, epoch: str) -> list[Request]:
-    """The specification's batches as whole HTTP requests; their positions count up in `epoch`, unless it is empty."""
+def build_requests(spec: LoadSpec, url: URL, token: str, epoch: str, marked: Sequence[bytes] = ()) -> list[Request]:
+    """The specification's batches as whole HTTP requests; their positions count up in `epoch`, unless it is empty.
+    Marked records are spread evenly over them."""
     requests = []
     path = url.joinpath("v1", "transactions").raw_path
-    for sequence, (body, records) in enumerate(build_bodies(spec), start=1):
+    batches = -(-spec.records // spec.batch_records)
+    for sequence, (bulk, records) in enumerate(build_bodies(spec), start=1):
+        own = range((sequence - 1) * len(marked) // batches, sequence * len(marked) // batches)
+        body = bulk + b"".join(marked[own.start : own.stop])
         position = f"Tollkeeper-Batch: {epoch}/{sequence}\r\n" if epoch else ""
         head = (
             f"POST {path} HTTP/1.1\r\nHost: {url.host_port_subcomponent}\r\nAuthorization: Bearer {token}\r\n"
             f"Content-Type: application/x-ndjson\r\n{position}Content-Length: {len(body)}\r\n\r\n"
         )
-        requests.append(Request(head.encode() + body, records))
+        requests.append(Request(head.encode() + body, records + len(own), tuple(own)))
     return requests
 
 
@@ -67,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     assert url.port
     spec = LoadSpec(options.records, options.batch, options.lines_count, prefixes, options.seed, options.now)
     build_begun = time.perf_counter()
-    requests = build_requests(spec, url, options.token, options.epoch)
+    marked = build_marked(spec, options.marked, options.marked_from)
+    requests = build_requests(spec, url, options.token, options.epoch, marked)
     build_s = time.perf_counter() - build_begun
     print(json.dumps({"ready": True}), flush=True)
     sys.stdin.readline()
@@ -78,7 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     measurements = uvloop.run(post_all(url.host, url.port, requests, options.in_flight, options.rate))
     seconds, cpu_s = time.perf_counter() - begun, time.process_time() - cpu_begun
     times = {"seconds": round(seconds, 6), "cpu_s": round(cpu_s, 6), "build_s": round(build_s, 3)}
-    print(json.dumps(measurements.as_json() | times), flush=True)
+    of_marked = {"marked_at_s": sorted(measurements.marked_at_s.items())} if marked else {}
+    print(json.dumps(measurements.as_json() | times | of_marked), flush=True)
     return 0
 
 
@@ -95,6 +102,12 @@ def _parser() -> _Parser:
     parser.add_argument("--rate", type=_whole, metavar="N", help="records a second at most (default: no limit)")
     parser.add_argument(
         "--lines-count", type=_lines, default=100_000, metavar="N", help="calling lines (default 100000)"
+    )
+    parser.add_argument(
+        "--marked", type=int, default=0, metavar="N", help="besides, as many calls of almost an hour, spread evenly"
+    )
+    parser.add_argument(
+        "--marked-from", type=int, default=MOST_LINES // 2, metavar="INDEX", help="lines that make them, one call each"
     )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="default 1")
     parser.add_argument(

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any, Final
 
 _STATUS_OK: Final = 200
@@ -28,6 +28,8 @@ class Request:
 
     content: bytes
     records: int
+    marked: tuple[int, ...] = ()
+    """Which of the marked records are in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Measurements:
     first_error: str = ""
     latencies_s: list[float] = field(default_factory=list)
     """Of the requests that got a 200: from the first sending to the answer, waiting after a 503 included."""
+    marked_at_s: dict[int, float] = field(default_factory=dict)
+    """When the request of each marked record began to be posted: CLOCK_MONOTONIC, which all processes share."""
 
     def note_error(self, what: str) -> None:
         self.errors += 1
@@ -116,6 +120,8 @@ async def _post_from(
             if early_s > 0:
                 await asyncio.sleep(early_s)
             measurements.sent += request.records
+            if request.marked:
+                measurements.marked_at_s |= dict.fromkeys(request.marked, monotonic())
             try:
                 await _post(request, connection, measurements)
                 failures = 0

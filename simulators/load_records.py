@@ -21,6 +21,7 @@ _WHOLE_MINUTES_SHARE: Final = 0.10
 _WHOLE_SECONDS_SHARE: Final = 0.45
 _DURATIONS: Final = 8192
 _RING_S: Final = (2, 40)
+_MARKED_S: Final = 3540
 _CALLED_DIGITS: Final = 12
 _LEAST_SUBSCRIBER_DIGITS: Final = 4
 _MOST_DIGITS: Final = 15  # ITU-T E.164
@@ -73,6 +74,22 @@ def build_bodies(spec: LoadSpec) -> Iterator[tuple[bytes, int]]:
     for first in range(0, spec.records, spec.batch_records):
         count = min(spec.batch_records, spec.records - first)
         yield _build_body(count, spec.lines, rng, durations, seconds, called).encode(), count
+
+
+def build_marked(spec: LoadSpec, count: int, first_line: int) -> list[bytes]:
+    """Records that stand out: calls of almost an hour, one by each of so many lines from an index onwards."""
+    rng = Random(f"{spec.seed}/marked")
+    start = (spec.now - timedelta(seconds=SPREAD_S)).isoformat(timespec="milliseconds")
+    marked = []
+    for index in range(count):
+        prefix = rng.choice(spec.prefixes)
+        width, subscribers = _subscriber(prefix)
+        marked.append(
+            f'{{"id":"{rng.randbytes(8).hex()}","calling":"{line_number(first_line + index)}",'
+            f'"called":"+{prefix}{rng.randrange(subscribers):0{width}d}","start":"{start}",'
+            f'"duration":{_MARKED_S},"type":"direct"}}\n'.encode()
+        )
+    return marked
 
 
 def _build_body(

@@ -16,8 +16,8 @@ PROGRAM: Final = "tollkeeper simulate nas"
 class NasSettings:
     """How a NAS behaves."""
 
-    accounting: tuple[str, int]
-    """Where its reports go."""
+    accounting: tuple[str, int] | None
+    """Where its reports go; None: `Nas.report_to` says it before the first call."""
     secret: bytes = field(repr=False)
     name: str = "nas1"
     """Its NAS-Identifier."""
@@ -38,6 +38,9 @@ class NasSettings:
     """Probability that it is carried out, and its first answer lost."""
     nak_cause: int = 501
     """The Error-Cause of a refusal."""
+    bar_filter: str | None = None
+    """The Filter-Id by which a CoA-Request bars the whole line: its calls end, and the next ones fail, until one comes
+    for the same session with another Filter-Id. None: no CoA-Request does."""
     seed: int = 1
 
 
@@ -105,6 +108,7 @@ def parse_options(argv: Sequence[str] | None) -> NasOptions:
     settings = NasSettings(
         given.accounting, secret.encode(), given.name, given.listen, timestamps=not given.no_timestamps,
         faults=given.faults, nak=given.nak, silence=given.silence, lost_ack=given.lost_ack, seed=given.seed,
+        bar_filter=given.bar_filter,
     )  # fmt: skip
     return NasOptions(settings, lines, given.rate, given.count, given.talk, given.drain)
 
@@ -128,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         help="takes Disconnect- and CoA-Requests (default: any port)",
     )  # fmt: skip
     nas.add_argument("--no-timestamps", action="store_true", help="reports have no Event-Timestamp")
+    nas.add_argument("--bar-filter", metavar="ID", help="the Filter-Id by which a CoA-Request bars the whole line")
     calls = parser.add_argument_group("the calls")
     calls.add_argument("--seed", type=int, default=1, metavar="N", help="same seed: same calls (default 1)")
     calls.add_argument("--lines", type=Path, metavar="FILE.csv", help="a lines.csv: the lines that call")

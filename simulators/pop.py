@@ -9,9 +9,10 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,11 +78,22 @@ class Pop:
         Raises:
             PopError: see `Courier.deliver`.
         """
+        return await self._run(partial(self._feed, timed))
+
+    async def run_live(self, records: "asyncio.Queue[Record]") -> Totals:
+        """The same with records that somebody else puts into a queue, until `stop`; what is in it by then is sent.
+
+        Raises:
+            PopError: see `Courier.deliver`.
+        """
+        return await self._run(partial(self._feed_live, records))
+
+    async def _run(self, feed: Callable[[asyncio.TaskGroup], Awaitable[None]]) -> Totals:
         try:
             async with asyncio.timeout(None) as self._limit, asyncio.TaskGroup() as deliveries:
                 if self._stopping.is_set():
                     self._bound_run()
-                await self._send_all(timed, deliveries)
+                await self._send_all(feed, deliveries)
         except TimeoutError:
             assert self._stopping.is_set()
         except ExceptionGroup as group:
@@ -98,11 +110,13 @@ class Pop:
         if self._limit:
             self._limit.reschedule(asyncio.get_running_loop().time() + self._settings.drain_s)
 
-    async def _send_all(self, timed: Iterable[tuple[float, Record]], deliveries: asyncio.TaskGroup) -> None:
+    async def _send_all(
+        self, feed: Callable[[asyncio.TaskGroup], Awaitable[None]], deliveries: asyncio.TaskGroup
+    ) -> None:
         for batch in list(self._journal):
             self.totals.restored += len(batch.records)
             await self._launch(batch, Mishap(), deliveries)
-        await self._feed(timed, deliveries)
+        await feed(deliveries)
         if self._again:
             await self._launch(self._append([]), Mishap(), deliveries)
         for _, batch in self._held_back:
@@ -125,13 +139,46 @@ class Pop:
                 break
             if not records:
                 leaves_at = clock() + self._settings.linger_s
-            records.append(json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode())
-            self.totals.calls += 1
+            records.append(self._taken(record))
             if len(records) >= self._settings.batch_records:
                 await self._dispatch(records, deliveries)
                 records = []
         if records:
             await self._dispatch(records, deliveries)
+
+    async def _feed_live(self, queue: "asyncio.Queue[Record]", deliveries: asyncio.TaskGroup) -> None:
+        """Collect records as they come; batches leave as those do that are due at their times."""
+        clock = asyncio.get_running_loop().time
+        records: list[bytes] = []
+        leaves_at: float | None = None
+        while queue.qsize() or not self._stopping.is_set():
+            record = await self._next(queue, leaves_at)
+            if record is not None:
+                leaves_at = leaves_at or clock() + self._settings.linger_s
+                records.append(self._taken(record))
+            if records and (record is None or len(records) >= self._settings.batch_records):
+                await self._dispatch(records, deliveries)
+                records, leaves_at = [], None
+        if records:
+            await self._dispatch(records, deliveries)
+
+    async def _next(self, queue: "asyncio.Queue[Record]", leaves_at: float | None) -> Record | None:
+        """The next record; None if there is none by an instant of the loop's clock, or `stop`."""
+        if queue.qsize():
+            return queue.get_nowait()
+        getting, stopped = asyncio.ensure_future(queue.get()), asyncio.ensure_future(self._stopping.wait())
+        try:
+            wait_s = None if leaves_at is None else max(0.0, leaves_at - asyncio.get_running_loop().time())
+            await asyncio.wait({getting, stopped}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+            return getting.result() if getting.done() else None
+        finally:
+            getting.cancel()
+            stopped.cancel()
+
+    def _taken(self, record: Record) -> bytes:
+        """A record as it goes into a batch, counted."""
+        self.totals.calls += 1
+        return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
 
     async def _sleep_until(self, at: float) -> None:
         """Until an instant of the loop's clock, or `stop`."""

@@ -5,8 +5,9 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from mediation.bench.detect import DetectOptions, run_detect, words_of
 from mediation.bench.ingest import IngestOptions, run_ingest
 from mediation.bench.pages import LEAST_ACCOUNTS, PagesOptions, run_pages
 from mediation.bench.rate import run_rate
@@ -61,6 +62,7 @@ def add_parser(commands: Any) -> None:
     )
     add_json(search)
     _add_pages(kinds)
+    _add_detect(kinds)
 
 
 def _add_pages(kinds: Any) -> None:
@@ -87,6 +89,36 @@ def _add_pages(kinds: Any) -> None:
     add_json(pages)
 
 
+def _add_detect(kinds: Any) -> None:
+    detect = kinds.add_parser(
+        "detect", help="from a record to its line's bar, while records come in",
+        description="Start the daemon as its own process on a fresh store, and a NAS with a live session of each line"
+        " that is to be barred. Post records at full speed: that is the capacity. Then go on at half of it, and"
+        " meanwhile post, one by one, records that take an account over its credit limit. The latency is from when such"
+        " a record's request began to be posted to the NAS' acknowledgement of the Disconnect-Request. Each of the"
+        " lines must have been barred once, and no other, else the exit status is 1.",
+        epilog="--json: firings, p50_ms, p90_ms, p99_ms, max_ms, and min, p1, p10, p25, p75, p95, p999 likewise;"
+        " capacity_per_s, ingest_per_s, ack_p99_ms of the records, cpu_us_per_firing (the daemon's, beyond what as many"
+        " other records take), histogram (how many latencies by their bound in ms), and others_cores: how many cores"
+        " were busy with something else.",
+    )  # fmt: skip
+    detect.add_argument("--firings", type=_count, default=10_000, metavar="N", help="default 10000")
+    detect.add_argument(
+        "--seconds", type=_count, metavar="S", help="to spread them over (default: 200 firings a second)"
+    )
+    detect.add_argument(
+        "--records", type=_count, default=500_000, metavar="N", help="to measure the capacity by (default 500000)"
+    )
+    detect.add_argument(
+        "--accounts", type=_count, default=100_000, metavar="N", help="that nothing happens to (default 100000)"
+    )
+    detect.add_argument("--prefixes", type=_count, default=20_000, metavar="N", help="of the deck (default 20000)")
+    detect.add_argument(
+        "--directory", type=Path, metavar="DIR", help="where to put the store (default: a temporary one)"
+    )
+    add_json(detect)
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     if args.bench == "rate":
@@ -98,6 +130,10 @@ def run(args: argparse.Namespace) -> int:
         wanted = PagesOptions(args.records, args.seconds, max(args.accounts, LEAST_ACCOUNTS), args.prefixes)
         with tempfile.TemporaryDirectory(prefix="tollkeeper-bench-", dir=args.directory) as directory:
             figures = run_pages(wanted, Path(directory))
+    elif args.bench == "detect":
+        asked = DetectOptions(args.firings, args.records, args.accounts, args.prefixes, args.seconds)
+        with tempfile.TemporaryDirectory(prefix="tollkeeper-bench-", dir=args.directory) as directory:
+            figures = run_detect(asked, Path(directory))
     else:
         options = IngestOptions(args.records, args.batch, args.in_flight, args.accounts, args.prefixes, args.events)
         with tempfile.TemporaryDirectory(prefix="tollkeeper-bench-", dir=args.directory) as directory:
@@ -105,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(figures)
     else:
-        sys.stdout.writelines(table_of(figures) if args.bench == "pages" else rows_of(figures))
+        sys.stdout.writelines(_WORDS.get(args.bench, rows_of)(figures))
     if figures.get("failures"):
         raise Failure("; ".join(f"{name} {why}" for name, why in figures["failures"].items()))
     return 0
@@ -129,6 +165,10 @@ def table_of(figures: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name:{width}} {times} {page['requests']:>9} {page['bytes']:>9}\n"
     yield "\n"
     yield from rows_of({name: value for name, value in figures.items() if name not in ("pages", "details", "failures")})
+
+
+_WORDS: Final = {"pages": table_of, "detect": words_of}
+"""How the figures of some benchmarks are told to people."""
 
 
 def _count(text: str) -> int:

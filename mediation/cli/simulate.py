@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from mediation.cli.options import add_command
-from simulators import nas, pop
+from simulators import nas, pop, switch
 
 
 def add_parser(commands: Any) -> None:
@@ -13,10 +13,10 @@ def add_parser(commands: Any) -> None:
         commands, "simulate", run, "run one simulator, for testers",
         "Run a simulator; its own options follow its name: `tollkeeper simulate pop --help` teaches them.",
     )  # fmt: skip
-    parser.add_argument("kind", choices=("pop", "nas"), help="what to simulate")
+    parser.add_argument("kind", choices=("pop", "switch", "nas"), help="what to simulate")
     parser.add_argument("options", nargs=argparse.REMAINDER, help="the simulator's own options")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    return {"pop": pop.main, "nas": nas.main}[str(args.kind)](args.options)
+    return {"pop": pop.main, "switch": switch.main, "nas": nas.main}[str(args.kind)](args.options)

@@ -2,16 +2,20 @@
 
 import asyncio
 import contextlib
+import heapq
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from operator import itemgetter
+from typing import Any, Final
 
 from mediation.demo.site import POPS, SEED, DemoSite
 from simulators import pacing
 from simulators.call_records import Record
 from simulators.courier import Totals
+from simulators.exchange import Exchange
 from simulators.journal import Journal
+from simulators.live_calls import WARM_UP, Records, as_they_begin, make_calls, wall_clock
 from simulators.pop import Pop
 from simulators.pop_link import HttpLink
 from simulators.pop_settings import PopSettings
@@ -40,10 +44,20 @@ def some(lines: list[Line], name: str) -> Timed:
     return pacing.first(STORY_CALLS, pacing.at_once(_traffic(lines, name, datetime.now(UTC), 1000.0).records()))
 
 
-def live(lines: list[Line], name: str) -> Timed:
-    """Each call when it ends, for ever."""
+async def make_live_calls(exchange: Exchange, shares: list[tuple[str, list[Line]]], stop: asyncio.Event) -> None:
+    """The present's calls, placed at the exchange and ended as they fall due, for ever: those that began before are
+    going on."""
     now = datetime.now(UTC)
-    return pacing.as_they_end(_traffic(lines, name, now, CALLS_PER_S), now)
+    every = [as_they_begin(_traffic(lines, name, now - WARM_UP, CALLS_PER_S), now) for name, lines in shares]
+    await make_calls(exchange, heapq.merge(*every, key=itemgetter(0)), wall_clock, stop)
+
+
+@contextlib.asynccontextmanager
+async def reporting(site: DemoSite, name: str, exchange: Exchange) -> AsyncIterator[Pop]:
+    """A POP that sends the records of its calls at the exchange as they end."""
+    records = Records(exchange, lambda record: record["switch"] == name)
+    async with _running(site, name, lambda pop: pop.run_live(records.queue)) as (pop, _):
+        yield pop
 
 
 def _traffic(lines: list[Line], name: str, start: datetime, rate: float, *, steady: bool = True) -> Traffic:
@@ -53,18 +67,20 @@ def _traffic(lines: list[Line], name: str, start: datetime, rate: float, *, stea
 
 async def send(site: DemoSite, name: str, timed: Timed) -> Pop:
     """Send records as they fall due, until they have all been acknowledged."""
-    async with posting(site, name, timed) as (pop, task):
+    async with _running(site, name, lambda pop: pop.run(timed)) as (pop, task):
         await task
     return pop
 
 
 @contextlib.asynccontextmanager
-async def posting(site: DemoSite, name: str, timed: Timed) -> AsyncIterator[tuple[Pop, "asyncio.Task[Totals]"]]:
+async def _running(
+    site: DemoSite, name: str, run: Callable[[Pop], Coroutine[Any, Any, Totals]]
+) -> AsyncIterator[tuple[Pop, "asyncio.Task[Totals]"]]:
     """A POP that is sending; it is stopped at the end."""
     link = HttpLink(site.addresses["feeds.pops"], name)
     pop = Pop(name, link, Journal(str(time.time_ns())), PopSettings(batch_records=50, linger_s=0.5))
     async with link:
-        task = asyncio.create_task(pop.run(timed), name=name)
+        task = asyncio.create_task(run(pop), name=name)
         try:
             yield pop, task
         finally:

@@ -9,33 +9,60 @@ from pathlib import Path
 from typing import Final
 
 from mediation.config import Listen
-from mediation.demo.feeding import live, past, posting, send
+from mediation.demo.feeding import make_live_calls, past, reporting, send
 from mediation.demo.site import LATE_LINES, PASSWORD, DemoSite, Say, demo_site
+from simulators.call_records import Record
+from simulators.exchange import CUT, REFUSED, Call, Exchange
 from simulators.pop import Pop
 from simulators.sip_switch import SIPSwitch
 
 USUAL: Final = Listen("127.0.0.1", 8080)
 """Where the pages are, unless somebody else is there."""
 TELL_EVERY_S: Final = 10.0
+_WORDS: Final = {CUT: "was cut off", REFUSED: "failed"}
 
 
 async def show(directory: Path, say: Say, listen: Listen | None, stop: asyncio.Event) -> None:
     """Run the site, its past and its present, until `stop`."""
-    switch = SIPSwitch(lambda number, what: say(f"{datetime.now(UTC):%H:%M:%S}  {number} is {what} at the switch"))
+    exchange = Exchange()
+    switch = SIPSwitch(
+        exchange, lambda number, what: say(f"{datetime.now(UTC):%H:%M:%S}  {number} is {what} at the switch")
+    )
+    exchange.watch(_Bars(say))
     async with contextlib.AsyncExitStack() as sending:
         switch_url = await sending.enter_async_context(switch.listening())
         site = await sending.enter_async_context(demo_site(directory, say, switch_url, listen or _free()))
         await asyncio.gather(*(send(site, name, past(lines, name)) for name, lines in site.shares()))
-        pops = [
-            (await sending.enter_async_context(posting(site, name, switch.refuse_barred(live(lines, name)))))[0]
-            for name, lines in site.shares()
-        ]
+        pops = [await sending.enter_async_context(reporting(site, name, exchange)) for name, _ in site.shares()]
+        calling = asyncio.create_task(make_live_calls(exchange, site.shares(), stop), name="calls of the exchange")
+        calling.add_done_callback(lambda _: stop.set())
         _say_where(site, directory, say)
         while not stop.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TELL_EVERY_S):
                     await stop.wait()
-            _say_how(pops, switch, say)
+            _say_how(pops, exchange, say)
+        await calling
+
+
+class _Bars:
+    """Says of each barred line once that a call of it is cut off, and once that one failed."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._told: set[tuple[str, int]] = set()
+
+    def answered(self, call: Call) -> None:
+        """It is not barred, or not any more."""
+        self._told -= {(call.calling, cause) for cause in _WORDS}
+
+    def ended(self, call: Call, record: Record) -> None:
+        """The bar may have ended it, or let it fail at once."""
+        cause = record.get("cause")
+        if cause in _WORDS and (call.calling, cause) not in self._told:
+            self._told.add((call.calling, cause))
+            words = f"{call.calling} is barred, and its call to {call.called} {_WORDS[cause]}"
+            self._say(f"{datetime.now(UTC):%H:%M:%S}  {words}")
 
 
 def _free() -> Listen:
@@ -62,13 +89,17 @@ def _say_where(site: DemoSite, directory: Path, say: Say) -> None:
     say(f"          {program} import lines {directory / LATE_LINES} --config {site.config}")
     say("          (a line that calls already: then recycle its records on the page Suspense)")
     say("")
-    say("Two POPs send calls as they end. Who is over the credit limit is barred at a simulated switch:")
-    say("look at Live and Orders, and enter a payment on the account's page to give the lines back.")
+    say("Two POPs report the calls of an exchange as they end. Who is over the credit limit is barred at its switch:")
+    say("what the line has going on ends, and its next calls fail.")
+    say("Look at Live and Orders, and enter a payment on the account's page to give the lines back.")
     say("Ctrl-C ends it; nothing is left behind.")
 
 
-def _say_how(pops: list[Pop], switch: SIPSwitch, say: Say) -> None:
+def _say_how(pops: list[Pop], exchange: Exchange, say: Say) -> None:
     rated = sum(pop.totals.accepted for pop in pops)
     suspended = sum(pop.totals.suspended for pop in pops)
-    words = f"{rated} live calls rated, {suspended} suspended, {switch.refused} refused to barred lines"
+    words = (
+        f"{exchange.live} calls going on, {rated} rated, {suspended} suspended, {exchange.refused} refused to barred"
+        f" lines, {exchange.cut} cut off"
+    )
     say(f"{datetime.now(UTC):%H:%M:%S}  {words}")

@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from access.barring import Holding, Outcome
-from access.drivers.kamailio import KamailioBarring
+from access.drivers.kamailio import FEW, KamailioBarring
 from access.drivers.rpc_commands import TemplateError, rpc_commands
 from access.target import Target
 
@@ -67,6 +67,13 @@ class FakeKamailio:
         if self.table.pop(key, None) is None:
             return fault(404, "Key not found in htable.")
         return {"result": "Ok. Key deleted."}
+
+    def htable_dump(self, table: str) -> dict[str, Any]:
+        if table != "bar":
+            return fault(500, "No such htable")
+        entries = [{"name": key, "value": value, "type": "str"} for key, value in self.table.items()]
+        slots = [entries[at : at + 3] for at in range(0, len(entries), 3)]
+        return {"result": [{"entry": n, "size": len(slot), "slot": slot} for n, slot in enumerate(slots)]}
 
     def dlg_list_match(self, what: str, how: str, value: str, _: int) -> dict[str, Any]:
         assert (what, how) == ("furi", "sw")
@@ -338,3 +345,86 @@ def test_a_template_that_cannot_be_used_is_refused_with_what_to_write(
     with pytest.raises(TemplateError) as refused:
         rpc_commands(bar, restore, verify)
     assert str(refused.value) == words
+
+
+def some(count: int, service: str = "long-distance") -> list[Target]:
+    return [Target("kam1", f"1212555{number:04}", service) for number in range(count)]
+
+
+async def all_barred(driver: KamailioBarring, targets: list[Target]) -> None:
+    for target in targets:
+        assert (await driver.bar(target, "over the limit")).outcome is Outcome.ACKNOWLEDGED
+
+
+@pytest.mark.parametrize("count", [FEW, FEW + 1])
+async def test_many_bars_are_looked_at_by_the_table_and_what_is_not_in_it_does_not_hold(
+    kamailio: FakeKamailio, driver: KamailioBarring, count: int
+) -> None:
+    targets = some(count)
+    await all_barred(driver, targets)
+    kamailio.table["+12125550001"] = "over the limit [voice-mail]"
+    del kamailio.table["+12125550002"]
+    kamailio.table["+12125550003"] = "by hand"
+    kamailio.requests.clear()
+    verdicts = await driver.check(targets)
+    not_yet = [number for number, verdict in enumerate(verdicts) if verdict.state is Holding.NOT_YET]
+    assert not_yet == [1, 2]
+    assert {verdict.state for verdict in verdicts} == {Holding.HOLDS, Holding.NOT_YET}
+    asked = ["htable.get"] * count if count == FEW else ["htable.dump"]
+    assert [method for method, _ in kamailio.requests] == asked
+
+
+async def test_an_empty_table_holds_nothing(kamailio: FakeKamailio, driver: KamailioBarring) -> None:
+    assert {verdict.state for verdict in await driver.check(some(FEW + 1))} == {Holding.NOT_YET}
+    assert await driver.check([]) == []
+
+
+@pytest.mark.parametrize(
+    "instead", [fault(500, "no memory"), b"no JSON", {"result": "what"}, {"result": [{"slot": 1}]}]
+)
+async def test_a_table_that_is_not_told_whole_is_looked_at_line_by_line(
+    kamailio: FakeKamailio, driver: KamailioBarring, instead: Any
+) -> None:
+    targets = some(FEW + 1)
+    await all_barred(driver, targets)
+    kamailio.instead["htable.dump"] = instead
+    for _ in range(2):
+        kamailio.requests.clear()
+        assert {verdict.state for verdict in await driver.check(targets)} == {Holding.HOLDS}
+    assert "htable.dump" not in {method for method, _ in kamailio.requests}, "it is not asked for ever"
+
+
+@pytest.mark.parametrize("count", [3, FEW + 1])
+async def test_a_switch_that_does_not_answer_is_not_asked_for_every_bar(
+    kamailio: FakeKamailio, driver: KamailioBarring, count: int
+) -> None:
+    kamailio.instead |= {"htable.get": b"busy", "htable.dump": b"busy"}
+    assert {verdict.state for verdict in await driver.check(some(count))} == {Holding.UNKNOWN}
+    assert len(kamailio.requests) == (1 if count == 3 else 2)
+
+
+async def test_services_with_commands_of_their_own_are_looked_at_by_these(
+    kamailio: FakeKamailio, server: TestServer
+) -> None:
+    fax = rpc_commands("htable.sets bar {line} {reason}", "htable.delete bar {line}", "htable.get bar {line}")
+    driver = KamailioBarring(str(server.make_url("/RPC")), services={"fax": fax}, timeout_s=0.2)
+    targets = some(2, "fax")
+    await all_barred(driver, targets[:1])
+    assert [verdict.state for verdict in await driver.check(targets)] == [Holding.HOLDS, Holding.NOT_YET]
+    kamailio.instead["htable.get"] = fault(500, "No such htable")
+    assert {verdict.state for verdict in await driver.check(targets)} == {Holding.UNKNOWN}
+    await driver.close()
+
+
+async def test_a_line_that_is_barred_and_makes_no_call_is_told_of(kamailio: FakeKamailio, server: TestServer) -> None:
+    idle: list[str] = []
+    driver = KamailioBarring(str(server.make_url("/RPC")), timeout_s=0.2, idle=idle.append)
+    kamailio.call_up(NUMBER, 2)
+    await driver.verify(TARGET, barred=False)
+    kamailio.table[NUMBER] = "over the limit [long-distance]"
+    await driver.verify(TARGET, barred=True)
+    assert idle == []
+    kamailio.calls.clear()
+    await driver.verify(TARGET, barred=True)
+    assert idle == [TARGET.line]
+    await driver.close()

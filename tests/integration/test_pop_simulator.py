@@ -8,6 +8,7 @@ import json
 import signal
 import socket
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -395,6 +396,28 @@ async def test_records_are_sent_when_they_are_due_and_linger_for_others() -> Non
     assert pop.totals.calls == pop.totals.acknowledged == 3
 
 
+async def test_records_of_a_queue_leave_when_the_batch_is_full_or_the_first_has_lingered() -> None:
+    records = some_records(7)
+    queue: asyncio.Queue[Record] = asyncio.Queue()
+    async with asyncio.timeout(LIMIT_S), FakeDaemon().listening() as daemon, http(daemon.url) as link:
+        pop = Pop("pop-test", link, Journal("test"), PopSettings(batch_records=3, linger_s=0.05))
+        for record in records[:4]:
+            queue.put_nowait(record)
+        running = asyncio.create_task(pop.run_live(queue))
+        while pop.totals.acknowledged < 4:
+            await asyncio.sleep(0.01)
+        for record in records[4:6]:
+            queue.put_nowait(record)
+        while pop.totals.acknowledged < 6:
+            await asyncio.sleep(0.01)
+        queue.put_nowait(records[6])
+        pop.stop()
+        await running
+    sizes = [len(body.splitlines()) for body in daemon.positions.values()]
+    assert sizes[:2] == [3, 1]
+    assert sum(sizes) == pop.totals.acknowledged == 7, "what was in the queue when it was stopped is sent"
+
+
 async def test_a_pop_that_is_stopped_before_it_runs_sends_nothing_more_than_is_due() -> None:
     async with FakeDaemon().listening() as daemon, HttpLink(daemon.url, TOKEN) as link:
         pop = Pop("pop-test", link, Journal("test"))
@@ -512,6 +535,29 @@ async def test_the_load_generator_posts_its_records_when_it_is_told_to(tmp_path:
     assert len(daemon.records) == 620
     assert {record["calling"] for record in daemon.records.values()} == {f"+1212000000{index}" for index in range(7)}
     assert sorted(daemon.batches) == sorted(f"load/{sequence}" for sequence in range(1, 14))
+
+
+async def test_the_load_generator_says_when_it_posted_each_marked_record(tmp_path: Path) -> None:
+    async with asyncio.timeout(LIMIT_S), FakeDaemon().listening() as daemon:
+        before_s = time.monotonic()
+        process = await start_load(
+            daemon,
+            tmp_path / "prefixes",
+            "--records",
+            "100",
+            "--lines-count",
+            "7",
+            "--marked",
+            "4",
+            "--marked-from",
+            "50",
+        )
+        result = await finished_load(process)
+    assert (result["sent"], result["accepted"]) == (104, 104)
+    assert [index for index, _ in result["marked_at_s"]] == [0, 1, 2, 3]
+    assert all(before_s < at_s < time.monotonic() for _, at_s in result["marked_at_s"])
+    dear = {record["calling"] for record in daemon.records.values() if record["duration"] == 3540}
+    assert dear == {f"+121200000{index}" for index in range(50, 54)}
 
 
 async def test_the_load_generator_waits_after_a_503_and_counts_every_other_failure(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from yarl import URL
 
 from simulators.load import build_requests, main
 from simulators.load_client import Request, due, percentile_ms
-from simulators.load_records import LoadSpec, build_bodies, line_number, read_prefixes
+from simulators.load_records import LoadSpec, build_bodies, build_marked, line_number, read_prefixes
 
 NOW = datetime(2026, 11, 20, 15, 0, 0, 500_000, tzinfo=UTC)
 SPEC = LoadSpec(records=5001, batch_records=500, lines=1000, prefixes=("4420", "1212", "86"), seed=1, now=NOW)
@@ -77,6 +77,23 @@ def test_requests_are_whole_and_count_their_positions() -> None:
             "Content-Length": str(len(body)),
         }
     assert b"Tollkeeper-Batch" not in build_requests(spec, URL("http://h:1"), "t", "")[0].content
+
+
+def test_marked_records_are_spread_over_the_requests_each_once_and_of_a_line_of_its_own() -> None:
+    spec = LoadSpec(records=10, batch_records=2, lines=10, prefixes=("4420",), seed=1, now=NOW)
+    marked = build_marked(spec, 12, 500)
+    requests = build_requests(spec, URL("http://127.0.0.1:8081"), "t0ken", "e1", marked)
+    assert [request.marked for request in requests] == [(0, 1), (2, 3), (4, 5, 6), (7, 8), (9, 10, 11)]
+    for request in requests:
+        head, _, body = request.content.partition(b"\r\n\r\n")
+        assert f"Content-Length: {len(body)}".encode() in head
+        lines = [json.loads(line) for line in body.splitlines()]
+        assert len(lines) == request.records == 2 + len(request.marked)
+        assert [line["calling"] for line in lines[2:]] == [line_number(500 + index) for index in request.marked]
+        assert {line["duration"] for line in lines[2:]} == {3540}
+        starts = [datetime.fromisoformat(line["start"]) for line in lines[2:]]
+        assert all(start + timedelta(seconds=3540) <= NOW for start in starts)
+    assert len({json.loads(line)["id"] for line in marked}) == 12
 
 
 @pytest.mark.parametrize(("records_per_s", "due_s"), [(None, [0, 0, 0]), (500, [0, 1, 1.5]), (1000, [0, 0.5, 0.75])])
