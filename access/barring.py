@@ -3,6 +3,7 @@
 Everything here is safe to repeat: to bar twice is to bar. Nothing raises for what a switch does or fails to do.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -55,6 +56,11 @@ class Barring(Protocol):
 
     async def verify(self, target: Target, *, barred: bool) -> Verdict:
         """Look whether the target is barred and out of use, or is not barred. Changes nothing."""
+
+    async def check(self, targets: Sequence[Target]) -> list[Verdict]:
+        """Look whether many targets that were confirmed as barred still are, as cheaply as the switch allows: a verdict
+        for each, in their order. Changes nothing."""
+        return [await self.verify(target, barred=True) for target in targets]
 
     async def close(self) -> None:
         """Let go of connections. Nothing is called afterwards."""

@@ -1,4 +1,5 @@
-"""Carrying orders out: a queue for every switch, each working on a few targets at once.
+"""Carrying orders out: a queue for every switch, each working on a few targets at once; and looking after the bars that
+hold.
 
 The table of orders is the truth: what is here in memory is only which targets are being worked on.
 """
@@ -13,11 +14,14 @@ from functools import partial
 from typing import Final, NoReturn
 
 from access import order_rows, orders, planning
+from access.alarm import Alarm
 from access.barring import Barring
 from access.journal import Journal, OrderStore
 from access.orders import SECOND_US, Order
 from access.sending import Sending
+from access.sessions import LiveSession
 from access.target import TargetKey
+from access.upkeep import Upkeep
 
 log: Final = logging.getLogger(__name__)
 
@@ -64,13 +68,20 @@ class Dispatcher:
             )
             for switch, driver in drivers.items()
         }
-        self._unserved = _Alarm(sleep)
+        self._unserved = Alarm(sleep)
+        self._upkeep = Upkeep(
+            store, drivers, self._journal, clock=clock, sleep=sleep, chance=chance, taken_up=self.wake
+        )
 
     def wake(self) -> None:
         """Look at the table now: somebody has committed orders."""
         for queue in self._queues.values():
             queue.alarm.ring()
         self._unserved.ring()
+
+    def began(self, session: LiveSession) -> None:
+        """A session has begun: if its line or user name is barred, the bar is carried out again."""
+        self._upkeep.began(session.line, session.username)
 
     async def run(self) -> NoReturn:
         """Carry out what is due, until cancelled. Raises StoreFailed."""
@@ -83,6 +94,7 @@ class Dispatcher:
             for switch, queue in self._queues.items():
                 group.create_task(queue.run(), name=f"orders for {switch}")
             group.create_task(self._note_unserved(), name="orders for switches that are not configured")
+            group.create_task(self._upkeep.run(), name="bars that hold")
         raise AssertionError("queues do not end")
 
     async def _note_unserved(self) -> NoReturn:
@@ -110,32 +122,6 @@ def _words_unserved(order: Order) -> str:
     return f"there is no [switches.{switch}] in the configuration: add it, and the order goes out"
 
 
-class _Alarm:
-    """Something to wait for that others ring, or time."""
-
-    def __init__(self, sleep: Callable[[float], Awaitable[None]]) -> None:
-        self._sleep = sleep
-        self._rung = asyncio.Event()
-
-    def ring(self) -> None:
-        self._rung.set()
-
-    def reset(self) -> None:
-        """Before looking: what rings while one looks is not lost."""
-        self._rung.clear()
-
-    async def wait(self, at_most_s: float) -> None:
-        timer = asyncio.create_task(self._ring_after(at_most_s))
-        try:
-            await self._rung.wait()
-        finally:
-            timer.cancel()
-
-    async def _ring_after(self, seconds: float) -> None:
-        await self._sleep(seconds)
-        self._rung.set()
-
-
 class _Queue:
     """The orders of one switch."""
 
@@ -151,7 +137,7 @@ class _Queue:
         self._switch, self._store, self._sending, self._clock = switch, store, sending, clock
         self._at_once = at_once
         self._busy: set[TargetKey] = set()
-        self.alarm = _Alarm(sleep)
+        self.alarm = Alarm(sleep)
 
     async def run(self) -> NoReturn:
         async with TaskGroup() as group:

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from access.orders import OPEN, Action, Order, State
+from access.orders import NOT_SENT, OPEN, Action, Order, State
 from access.target import Target
 
 _TARGET: Final = Target.__struct_fields__
@@ -79,8 +79,21 @@ def listed(
 
 
 def open_orders(cx: sqlite3.Connection, account: str) -> list[Order]:
-    """The orders of an account of which something may still become, the oldest first."""
+    """The orders of an account for which something is still to be done, the oldest first."""
     return _orders(cx, f"AND account = ? AND state IN {_one_of(OPEN)} ORDER BY id", account)
+
+
+def latest_of(cx: sqlite3.Connection, account: str, target: Target) -> Order | None:
+    """The newest order of an account's target that is not cancelled."""
+    sql = f"AND {_SAME_TARGET} AND account = ? AND state <> '{State.CANCELLED}' ORDER BY id DESC LIMIT 1"
+    found = _orders(cx, sql, *_place(target), account)
+    return found[0] if found else None
+
+
+def not_sent(cx: sqlite3.Connection, account: str, target: Target) -> list[Order]:
+    """The orders of an account's target that wait to be sent for the first time, the oldest first."""
+    sql = f"AND {_SAME_TARGET} AND account = ? AND state IN {_one_of(NOT_SENT)} ORDER BY id"
+    return _orders(cx, sql, *_place(target), account)
 
 
 def may_be_barred(cx: sqlite3.Connection, account: str, now: int) -> list[Order]:
@@ -90,8 +103,18 @@ def may_be_barred(cx: sqlite3.Connection, account: str, now: int) -> list[Order]
         order.target.key: order
         for order in _orders(cx, "AND account = ? AND sent_at IS NOT NULL ORDER BY sent_at, id", account)
     }
-    bars = (order for order in latest.values() if order.action is Action.BAR)
-    return [bar for bar in bars if not in_force(cx, bar.target, Action.RESTORE, now)]
+    return [order for order in latest.values() if _bars(cx, order, now)]
+
+
+def may_bar(cx: sqlite3.Connection, account: str, target: Target, now: int) -> Order | None:
+    """The same of one target."""
+    sql = f"AND {_SAME_TARGET} AND account = ? AND sent_at IS NOT NULL ORDER BY sent_at DESC, id DESC LIMIT 1"
+    found = _orders(cx, sql, *_place(target), account)
+    return found[0] if found and _bars(cx, found[0], now) else None
+
+
+def _bars(cx: sqlite3.Connection, last_sent: Order, now: int) -> bool:
+    return last_sent.action is Action.BAR and not in_force(cx, last_sent.target, Action.RESTORE, now)
 
 
 def caused_by(cx: sqlite3.Connection, account: str, cause: str) -> list[Order]:

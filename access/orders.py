@@ -4,7 +4,8 @@
      ▲ ▼         ├───▶ refused ─▶ sent again … failed
      held        └───▶ unknown ─▶ confirmed, or sent again
 
-An order that a newer opposite one replaces is cancelled, wherever it stands.
+An order that a newer opposite one replaces is cancelled, wherever it stands. A confirmed bar that does not hold any
+more is unknown again; a failed order is planned again by a person.
 """
 
 from collections.abc import Mapping
@@ -28,6 +29,8 @@ REFUSALS: Final = 4
 """So often is an order sent to a switch that refuses it."""
 LOOKS_A_SENDING: Final = 4
 """After so many looks that found it not carried out, an acknowledged order is sent again."""
+LASTING_US: Final = 600 * SECOND_US
+"""A bar that held so long and then does not is taken up at once; the sooner it is lost, and the oftener, the later."""
 
 
 class Action(StrEnum):
@@ -63,14 +66,17 @@ FOLLOWS: Final[Mapping[State, frozenset[State]]] = {
     State.ACKNOWLEDGED: frozenset({State.CONFIRMED, State.SENT, State.CANCELLED}),
     State.REFUSED: frozenset({State.SENT, State.CANCELLED, State.FAILED}),
     State.UNKNOWN: frozenset({State.CONFIRMED, State.SENT, State.CANCELLED}),
-    State.CONFIRMED: frozenset(),
+    State.CONFIRMED: frozenset({State.UNKNOWN}),
     State.CANCELLED: frozenset(),
-    State.FAILED: frozenset(),
+    State.FAILED: frozenset({State.PLANNED}),
 }
 """Which states may follow on a state."""
 
-OPEN: Final = frozenset(state for state, following in FOLLOWS.items() if following)
+OPEN: Final = frozenset(State) - {State.CONFIRMED, State.CANCELLED, State.FAILED}
+"""In these something is still to be done."""
 NOT_SENT: Final = frozenset({State.PLANNED, State.HELD})
+RETRIED: Final = frozenset({State.FAILED, State.UNKNOWN})
+"""In these a person can have an order tried again."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,10 +117,14 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """The opposite order that was open when this one was planned."""
     replaced_by: int | None = None
     """The opposite order that was sent in its place."""
+    holds_since: int | None = None
+    """When a bar was confirmed that is still what its target was told last; None: it is not, or is no bar."""
+    losses: int = 0
+    """Times in a row that it was found not to hold soon after it had been confirmed."""
 
     @property
     def is_open(self) -> bool:
-        """Whether anything may still become of it."""
+        """Whether something is still to be done for it."""
         return self.state in OPEN
 
     @property
@@ -130,6 +140,7 @@ def held(order: Order, words: str, now: int) -> Order:
 
 def released(order: Order, words: str, now: int) -> Order:
     """A person let it go."""
+    assert order.state is State.HELD, f"order {order.id} is {order.state}, not held"
     return _to(order, State.PLANNED, next_at=max(order.due_at, now), words=words)
 
 
@@ -150,6 +161,7 @@ def sent(order: Order, now: int) -> Order:
 
 def answered(order: Order, answer: Answer, now: int, chance: float) -> Order:
     """The switch answered, or not. `chance` is in [0, 1)."""
+    assert order.state is State.SENT, f"order {order.id} is {order.state}: there is nothing to be answered"
     match answer.outcome:
         case Outcome.ACKNOWLEDGED:
             return _to(
@@ -171,7 +183,8 @@ def verified(order: Order, verdict: Verdict, now: int, chance: float) -> Order:
     assert order.is_out, f"order {order.id} is {order.state}: there is nothing to verify"
     match verdict.state:
         case Holding.HOLDS:
-            return _ended(order, State.CONFIRMED, verdict.words, now, confirmed_at=now)
+            since = now if order.action is Action.BAR else None
+            return _ended(order, State.CONFIRMED, verdict.words, now, confirmed_at=now, holds_since=since)
         case Holding.NOT_YET:
             wait = wait_us(FIRST_LOOK_US, order.checks, chance) if order.state is State.ACKNOWLEDGED else 0
             return _changed(order, next_at=now + wait, checks=order.checks + 1, misses=0, words=verdict.words)
@@ -187,6 +200,26 @@ def is_sent_again(order: Order, verdict: Verdict) -> bool:
     return order.state is State.UNKNOWN or order.checks % LOOKS_A_SENDING == 0
 
 
+def lost(order: Order, words: str, now: int, chance: float) -> Order:
+    """A confirmed bar does not hold any more: it is looked at, and sent again; at once, unless that was so just now."""
+    assert order.state is State.CONFIRMED, f"order {order.id} is {order.state}: it holds nothing that could be lost"
+    assert order.holds_since is not None
+    losses = order.losses + 1 if now - order.holds_since < LASTING_US else 1
+    wait = wait_us(FIRST_WAIT_US, losses - 2, chance) if losses > 1 else 0
+    return _to(
+        order, State.UNKNOWN, next_at=now + wait, confirmed_at=None, ended_at=None, holds_since=None, losses=losses,
+        misses=0, words=words,
+    )  # fmt: skip
+
+
+def retried(order: Order, words: str, now: int) -> Order:
+    """A person has one that failed sent once more; one whose end is unknown is looked at now."""
+    assert order.state in RETRIED, f"order {order.id} is {order.state}: it is not tried again"
+    if order.state is State.UNKNOWN:
+        return _changed(order, next_at=now, misses=0)
+    return _to(order, State.PLANNED, next_at=max(order.due_at, now), ended_at=None, refusals=0, misses=0, words=words)
+
+
 def remarked(order: Order, words: str) -> Order:
     """It stays where it is, with words why."""
     return _changed(order, words=words)
@@ -194,6 +227,7 @@ def remarked(order: Order, words: str) -> Order:
 
 def recovered(order: Order, now: int) -> Order:
     """The program ended after it was sent and before the answer was written."""
+    assert order.state is State.SENT, f"order {order.id} is {order.state}: it was not being sent"
     return _to(order, State.UNKNOWN, next_at=now, words="the program ended before an answer came")
 
 

@@ -1,14 +1,14 @@
 """What may be done with access orders, each as a part of the caller's store transaction.
 
-plan, hold, release and cancel are control's; send, change, withdraw and recover are the dispatcher's.
+plan, hold, release, cancel and retry are control's; send, change, withdraw, lose and recover are the dispatcher's.
 """
 
 import sqlite3
 from collections.abc import Iterable
 from typing import Final
 
-from access import order_rows, orders
-from access.orders import NOT_SENT, Action, Order, State
+from access import holding_rows, order_rows, orders
+from access.orders import NOT_SENT, RETRIED, Action, Order, State
 from access.target import Target
 
 UNDONE: Final = "a bar that is not wanted any more may have been carried out"
@@ -74,13 +74,18 @@ def send(cx: sqlite3.Connection, before: Order, now: int) -> list[Order]:
     if order_rows.order_of(cx, before.id) != before or order_rows.has_newer_opposite(cx, before, now):
         return []
     order = order_rows.update(cx, orders.sent(before, now))
+    holding_rows.give_way(cx, order)
     older = order_rows.open_older(cx, order, now)
     return [order, *(order_rows.update(cx, orders.replaced(each, order.id, now)) for each in older)]
 
 
 def change(cx: sqlite3.Connection, before: Order, after: Order) -> list[Order]:
     """Write what became of an order: it; [] if it is no longer what it was."""
-    return [order_rows.update(cx, after)] if order_rows.order_of(cx, before.id) == before else []
+    if order_rows.order_of(cx, before.id) != before:
+        return []
+    if after.holds_since is not None:
+        holding_rows.give_way(cx, after)
+    return [order_rows.update(cx, after)]
 
 
 def withdraw(cx: sqlite3.Connection, before: Order, words: str, now: int) -> list[Order]:
@@ -89,6 +94,29 @@ def withdraw(cx: sqlite3.Connection, before: Order, words: str, now: int) -> lis
     if order_rows.order_of(cx, before.id) != before:
         return []
     return [order_rows.update(cx, orders.cancelled(before, words, now)), *_undo(cx, before, now)]
+
+
+def lose(cx: sqlite3.Connection, number: int, words: str, now: int, chance: float) -> list[Order]:
+    """A bar was found not to hold: take it up again, and write that into its history: it; [] if it is not the one that
+    holds its target any more, or is to be given back."""
+    order = order_rows.order_of(cx, number)
+    if order is None or order.holds_since is None or order_rows.in_force(cx, order.target, Action.RESTORE, now):
+        return []
+    holding_rows.remark(cx, number, f"did not hold any more: {words}", now)
+    return [order_rows.update(cx, orders.lost(order, words, now, chance))]
+
+
+def retry(cx: sqlite3.Connection, number: int, words: str, now: int) -> list[Order]:
+    """Have an order that failed sent again, or one whose end is unknown looked at now; `words` say who wants it: the
+    order; [] if it is neither, or another of its target came after it."""
+    order = order_rows.order_of(cx, number)
+    if order is None or order.state not in RETRIED:
+        return []
+    if order_rows.latest_of(cx, order.account, order.target) != order:
+        return []
+    was = f"{words}; it was {order.state}: {order.words}"
+    holding_rows.remark(cx, number, was, now)
+    return [order_rows.update(cx, orders.retried(order, words, now))]
 
 
 def recover(cx: sqlite3.Connection, now: int) -> list[Order]:

@@ -1,6 +1,7 @@
 """The SQL of sessions. What changes them runs in a store transaction of the caller's."""
 
 import sqlite3
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -77,9 +78,11 @@ def seen(cx: sqlite3.Connection, key: SessionKey, seen_at: int) -> None:
     cx.execute(f"UPDATE access_sessions SET seen_at = ? WHERE {_KEY}", (seen_at, *key))  # noqa: S608  # names of columns, no values
 
 
-def end_without_record(cx: sqlite3.Connection, key: SessionKey, ended_at: int) -> None:
-    """A session has ended, and its Stop was not seen: should it come, it still makes a record."""
-    cx.execute(f"UPDATE access_sessions SET ended_at = ? WHERE {_KEY} AND ended_at IS NULL", (ended_at, *key))  # noqa: S608  # names of columns, no values
+def end_denied(cx: sqlite3.Connection, denied: Mapping[SessionKey, int], ended_at: int) -> list[SessionKey]:
+    """Sessions have ended, and their Stops were not seen: should one come, it still makes a record. With each comes the
+    last that was heard of it when it was denied; which were not heard of since, and have ended."""
+    query = f"UPDATE access_sessions SET ended_at = ? WHERE {_KEY} AND ended_at IS NULL AND seen_at <= ?"  # noqa: S608  # names of columns, no values
+    return [key for key, seen_at in denied.items() if cx.execute(query, (ended_at, *key, seen_at)).rowcount]
 
 
 def end_of_nas(cx: sqlite3.Connection, source: str, nas: str, ended_at: int) -> list[SessionKey]:

@@ -54,7 +54,7 @@ class LiveSessions:
         self._by_line: defaultdict[str, dict[SessionKey, None]] = defaultdict(dict)
         self._by_username: defaultdict[str, dict[SessionKey, None]] = defaultdict(dict)
         self._by_id: defaultdict[tuple[str, str], dict[SessionKey, None]] = defaultdict(dict)
-        self._denied: set[SessionKey] = set()
+        self._denied: dict[SessionKey, int] = {}
         for session in sessions:
             self.put(session)
 
@@ -81,7 +81,7 @@ class LiveSessions:
         return list(found.values())
 
     def put(self, session: LiveSession) -> None:
-        """A session is live, as it was just told of: what a NAS denied before does not count any more."""
+        """A session is live, as it was just told of: what was denied before does not count any more."""
         self.end(session.key)
         self._sessions[session.key] = session
         self._by_id[session.key.source, session.key.session][session.key] = None
@@ -93,7 +93,7 @@ class LiveSessions:
     def end(self, key: SessionKey) -> LiveSession | None:
         """A session has ended; which it was, if it was live."""
         session = self._sessions.pop(key, None)
-        self._denied.discard(key)
+        self._denied.pop(key, None)
         if session is not None:
             _forget(self._by_id, (key.source, key.session), key)
             _forget(self._by_line, session.line, key)
@@ -101,21 +101,37 @@ class LiveSessions:
         return session
 
     def deny(self, key: SessionKey) -> None:
-        """The NAS says that it has no such session: its Stop was lost, or is on its way."""
-        if key in self._sessions:
-            self._denied.add(key)
+        """The switch says that it has no such session: its Stop was lost, is on its way, or will never come."""
+        session = self._sessions.get(key)
+        if session is not None:
+            self._denied[key] = session.seen_at
+
+    def deny_of_line(self, name: str, line: str) -> None:
+        """A switch says that a line makes no call: its sessions there, by the name of their source or client, are
+        over."""
+        for session in self.of_line(line):
+            if name in (session.key.source, session.client):
+                self.deny(session.key)
+
+    def deny_called(self, source: str, session: str) -> None:
+        """Another feed of the same switch told of a call's end, by its Acct-Session-Id alone."""
+        for key in self.called(source, session):
+            self.deny(key)
 
     def is_denied(self, key: SessionKey) -> bool:
-        """Whether the NAS said so, and nothing was heard of the session since."""
+        """Whether the switch said so, and nothing was heard of the session since."""
         return key in self._denied
+
+    def denied(self) -> dict[SessionKey, int]:
+        """What was denied and is not ended yet, each with the last that was heard of it then."""
+        return dict(self._denied)
 
     def of_nas(self, source: str, nas: str) -> list[SessionKey]:
         """The sessions of one NAS."""
         return [key for key in self._sessions if key.source == source and key.nas == nas]
 
     def called(self, source: str, session: str) -> list[SessionKey]:
-        """The sessions of a source with an Acct-Session-Id, whatever the NAS: another feed of the same switch tells of
-        a call's end by this alone."""
+        """The sessions of a source with an Acct-Session-Id, whatever the NAS."""
         return list(self._by_id.get((source, session), ()))
 
 

@@ -13,9 +13,7 @@ import msgspec
 from access.orders import Action, Order, State
 from access.target import Target
 from control import audit, bars
-from control.alerts import alert_rows
 from control.alerts.alert import Alert as QueuedAlert
-from control.alerts.alert import BarConfirmed, Medium
 from control.alerts.situation import OrderNow
 from control.bars import Cause, Reason
 from control.breaker import Breaker
@@ -180,9 +178,9 @@ class AccountControl:
 
     def ordered(self, cx: sqlite3.Connection, order: Order) -> None:
         """An order changed its state, in this transaction: alerts that wait for confirmed bars may be due."""
-        if order.action is Action.BAR and order.state is State.CONFIRMED:
+        if order.action is Action.BAR and order.state in (State.CONFIRMED, State.FAILED):
             for firing in bars.firings_barring(cx, order.target):
-                self._tell_confirmed(cx, order.account, firing, order.confirmed_at or order.planned_at)
+                bars.tell_confirmed(cx, order.account, firing, order.ended_at or order.planned_at)
 
     @staticmethod
     def orders_of(cx: sqlite3.Connection, alert: QueuedAlert) -> list[OrderNow]:
@@ -196,22 +194,6 @@ class AccountControl:
 
     # How.
 
-    def _tell_confirmed(self, cx: sqlite3.Connection, number: str, firing: int, now: int) -> None:
-        """Queue the alerts that wait for a firing's bars, if all are confirmed; what is queued already stays so."""
-        if not bars.are_confirmed(cx, number, firing):
-            return
-        found = cx.execute("SELECT event, fired_at FROM firings WHERE shard = 0 AND id = ?", (firing,)).fetchone()
-        account = self._accounts().get(number)
-        definition = self._definitions.get(found[0]) if found else None
-        if account is None or definition is None:
-            return
-        for alert in definition.alert:
-            if alert.when == "confirmed":
-                alert_rows.queue(
-                    cx, account, BarConfirmed(definition.name, found[1]), by=Medium(alert.by), to=alert.to,
-                    cause=bars.cause_of(firing), now=now, firing=firing,
-                )  # fmt: skip
-
     def _answer(self, cx: sqlite3.Connection, firings: Firings, now: int) -> None:
         """Write what fired, do what is prescribed, and go on while that makes something true."""
         while firings.fired or firings.marks:
@@ -219,7 +201,7 @@ class AccountControl:
             for number, fired in event_rows.write_firings(cx, firings):
                 definition, account = self._definitions[fired.event], self._accounts()[fired.account]
                 self._responder.respond(cx, number, fired, definition, account, now)
-                self._tell_confirmed(cx, fired.account, number, now)
+                bars.tell_confirmed(cx, fired.account, number, now)
                 if self._limit_of(fired.account) != account.credit_limit_micros:
                     raised.add(fired.account)
             firings = Firings()

@@ -11,16 +11,19 @@ from typing import Final, Literal
 import msgspec
 
 from access import order_rows, planning
-from access.orders import NOT_SENT, Action, Order, State
+from access.orders import Action, Order, State
 from access.target import Target
+from control.alerts import alert_rows
+from control.alerts.alert import BarConfirmed, Medium
 from control.breaker import Breaker
-from rating.account import Line
+from control.events import event_rows
+from rating.account import Account, Line
+from rating.store.provisioning import ACCOUNT_COLUMNS
 
 Until = Literal["cleared", "period-end", "restored"]
 REASON_FOR_THE_SWITCH: Final = "service suspended"
 """What a switch, and so perhaps a caller, is told: never why."""
 
-_MANY: Final = 10_000
 _COLUMNS: Final = "id, account, switch, line, service, event, firing, actor, words, until, look_at, began_at"
 
 
@@ -117,12 +120,17 @@ def begin(
 
 
 def end(cx: sqlite3.Connection, reasons: Iterable[Reason], words: str, now: int) -> list[Order]:
-    """End reasons; the orders that changed or were planned, of targets that have none left."""
+    """End reasons; the orders that changed or were planned, of targets that have none left. What is left of a firing's
+    bars may be confirmed already: then it is told."""
+    reasons = list(reasons)
     changed: list[Order] = []
     for reason in reasons:
         cx.execute("UPDATE bar_reasons SET ended_at = ?, ended_words = ? WHERE id = ?", (now, words, reason.id))
         if not _open_of(cx, reason.target):
             changed += _free(cx, reason.account, reason.target, words, now)
+    for account, firing in dict.fromkeys((reason.account, reason.firing) for reason in reasons):
+        if firing is not None:
+            tell_confirmed(cx, account, firing, now)
     return changed
 
 
@@ -194,17 +202,33 @@ def orders_behind(cx: sqlite3.Connection, account: str, firing: int) -> list[Ord
 
 
 def are_confirmed(cx: sqlite3.Connection, account: str, firing: int) -> bool:
-    """Whether a firing bars something, and every switch has confirmed it."""
+    """Whether of what a firing bars nothing is on its way any more, and a switch has confirmed some of it."""
     latest = [latest_of(cx, account, reason.target) for reason in _of_firing(cx, firing)]
-    return bool(latest) and all(
-        order is not None and order.action is Action.BAR and order.state is State.CONFIRMED for order in latest
-    )
+    found = [order for order in latest if order is not None]
+    confirmed = [order for order in found if order.action is Action.BAR and order.state is State.CONFIRMED]
+    return bool(confirmed) and not any(order.is_open for order in found)
+
+
+def tell_confirmed(cx: sqlite3.Connection, account: str, firing: int, now: int) -> None:
+    """Queue the alerts that wait for a firing's bars, if these are confirmed; what is queued already stays so."""
+    if not are_confirmed(cx, account, firing):
+        return
+    event, fired_at = cx.execute("SELECT event, fired_at FROM firings WHERE shard = 0 AND id = ?", (firing,)).fetchone()
+    stored = event_rows.event_by_id(cx, event)
+    row = cx.execute(f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE shard = 0 AND account = ?", (account,)).fetchone()  # noqa: S608  # names of columns
+    if stored is None or stored.state == "deleted" or row is None:
+        return
+    for alert in stored.definition.alert:
+        if alert.when == "confirmed":
+            alert_rows.queue(
+                cx, Account(*row), BarConfirmed(stored.definition.name, fired_at), by=Medium(alert.by), to=alert.to,
+                cause=cause_of(firing), now=now, firing=firing,
+            )  # fmt: skip
 
 
 def latest_of(cx: sqlite3.Connection, account: str, target: Target) -> Order | None:
     """The newest order of a target that is not cancelled."""
-    found = order_rows.listed(cx, account=account, limit=_MANY)
-    return next((o for o in found if o.target.key == target.key and o.state is not State.CANCELLED), None)
+    return order_rows.latest_of(cx, account, target)
 
 
 def _of_firing(cx: sqlite3.Connection, firing: int) -> list[Reason]:
@@ -213,12 +237,10 @@ def _of_firing(cx: sqlite3.Connection, firing: int) -> list[Reason]:
 
 def _free(cx: sqlite3.Connection, account: str, target: Target, words: str, now: int) -> list[Order]:
     """Cancel the bars of a target that were not sent, and undo what may have reached the switch."""
-    waiting = [o for o in order_rows.open_orders(cx, account) if o.target.key == target.key and o.action is Action.BAR]
-    changed = planning.cancel(cx, [order.id for order in waiting if order.state in NOT_SENT], words, now)
-    for bar in order_rows.may_be_barred(cx, account, now):
-        if bar.target.key == target.key:
-            changed.append(_restore(cx, account, target, words, bar.cause, now))
-    return changed
+    waiting = [order.id for order in order_rows.not_sent(cx, account, target) if order.action is Action.BAR]
+    changed = planning.cancel(cx, waiting, words, now)
+    bar = order_rows.may_bar(cx, account, target, now)
+    return changed if bar is None else [*changed, _restore(cx, account, target, words, bar.cause, now)]
 
 
 def _restore(cx: sqlite3.Connection, account: str, target: Target, words: str, cause: str, now: int) -> Order:

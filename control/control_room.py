@@ -143,6 +143,23 @@ class ControlRoom:
 
         return await self._do(drop)
 
+    async def retry(self, order_id: int, actor: str) -> Order:
+        """Have an order that failed sent again, or look now at one whose end is unknown. Raises Refused."""
+
+        def retry(cx: Any, now: int) -> Order:
+            order = order_rows.order_of(cx, order_id)
+            if order is None:
+                raise Refused(f"there is no access order {order_id}")
+            if not bars.is_wanted(cx, order):
+                raise Refused(f"order {order_id} is not wanted any more: its reason has ended, or is there again")
+            retried = planning.retry(cx, order_id, f"tried again by {actor}", now)
+            if not retried:
+                raise Refused(f"order {order_id} is {order.state}, or another of its line came after it")
+            audit.record(cx, now, actor, "retry order", f"order {order_id}", f"account {order.account}")
+            return retried[0]
+
+        return await self._do(retry)
+
     async def may_send(self, order: Order) -> bool:
         """Whether an order is still wanted: asked right before it goes out."""
         return await self._store.read(bars.is_wanted, order)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from access.radius.dictionary import Dictionary
-from access.sessions import LiveSessions
+from access.sessions import LiveSession, LiveSessions
 from mediation.config import Config, FilesFeed, HttpFeed, Listen, PopFeed, RadiusFeed
 from mediation.feeds import files, http_posts, pop, radius
 from mediation.feeds.connections import Runner
@@ -57,8 +57,10 @@ class FeedSet:
         clock: Clock,
         activity: Mapping[int, SourceActivity],
         sessions: LiveSessions,
+        began: Callable[[LiveSession], None],
     ) -> None:
-        """`sources` are the numbers of all sources; `activity` is kept by the pipeline, `sessions` by accounting."""
+        """`sources` are the numbers of all sources; `activity` is kept by the pipeline, `sessions` by accounting, and
+        `began` is told of each that begins."""
         self._sources = sources
         self._owner = owner
         self._store = store
@@ -69,7 +71,7 @@ class FeedSet:
         self._drops: list[tuple[FilesFeed, files.FilesFeed]] = []
         self._accounting: list[tuple[RadiusFeed, radius.AccountingFeed]] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._sessions = sessions
+        self._sessions, self._began = sessions, began
         self._of_several_feeds = config.sources_of_several_feeds
         self._open = False
         self._gaps: tuple[int, dict[int, int]] = (-GAPS_HOLD_US, {})
@@ -138,7 +140,7 @@ class FeedSet:
             )
             for client in section.clients
         ]
-        feed = radius.AccountingFeed(section.name, clients, self._store, self._sessions, self._clock)
+        feed = radius.AccountingFeed(section.name, clients, self._store, self._sessions, self._clock, began=self._began)
         self._accounting.append((section, feed))
 
     @property

@@ -21,13 +21,13 @@ def drivers_of(config: Config, sessions: LiveSessions) -> Mapping[str, Barring]:
     drivers: dict[str, Barring] = {}
     for switch in config.switches:
         if switch.driver == "kamailio":
-            drivers[switch.name] = _kamailio(config, switch)
+            drivers[switch.name] = _kamailio(config, switch, sessions)
         elif switch.driver == "radius":
             drivers[switch.name] = _radius(config, switch, sessions)
     return drivers
 
 
-def _kamailio(config: Config, switch: Switch) -> KamailioBarring:
+def _kamailio(config: Config, switch: Switch, sessions: LiveSessions) -> KamailioBarring:
     assert switch.url is not None
     services = {}
     for service in switch.services:
@@ -38,7 +38,7 @@ def _kamailio(config: Config, switch: Switch) -> KamailioBarring:
         except CommandError as error:
             key = dotted(("switches", switch.name, "services", service.name))
             raise ConfigError(config.file, key, str(error), "write a JSON-RPC method and its parameters") from None
-    return KamailioBarring(switch.url, services=services)
+    return KamailioBarring(switch.url, services=services, idle=lambda line: sessions.deny_of_line(switch.name, line))
 
 
 def _radius(config: Config, switch: Switch, sessions: LiveSessions) -> RadiusDriver:

@@ -7,7 +7,7 @@ script as it is shipped bars all calls of a number that has one; the last servic
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote, unquote
 from weakref import WeakValueDictionary
@@ -16,11 +16,13 @@ import msgspec
 
 from access.barring import Answer, Holding, Outcome, Verdict
 from access.drivers.json_rpc import JSONRPC, Fault, NoAnswer, Result
-from access.drivers.rpc_commands import RPCCommands, says_absent
+from access.drivers.rpc_commands import BARRED, NOT_BARRED, RPCCommands, says_absent
 from access.target import Target
 
 TIMEOUT_S: Final = 5.0
 """A request that Kamailio cannot read gets no answer at all."""
+FEW: Final = 20
+"""So many numbers are looked up one by one; of more the whole table is read."""
 CALLS: Final = 1000
 """Calls of one number that are looked for at once."""
 REASON_LENGTH: Final = 200
@@ -57,6 +59,18 @@ class LiveCall(msgspec.Struct, frozen=True, rename={"call_id": "call-id"}):
     caller: Caller
 
 
+class _Slot(msgspec.Struct, frozen=True):
+    """A part of the table, as htable.dump tells it."""
+
+    class Entry(msgspec.Struct, frozen=True):
+        """One key."""
+
+        name: str
+        value: str | int
+
+    slot: list[Entry]
+
+
 class _Failed(Exception):
     """Ends a command or a look; carries what the switch said."""
 
@@ -76,10 +90,14 @@ class KamailioBarring:
         services: Mapping[str, RPCCommands] | None = None,
         table: str = "bar",
         timeout_s: float = TIMEOUT_S,
+        idle: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`idle` is told of each line that is barred and makes no call any more: it has no session either."""
         self._services = dict(services or {})
         self._rpc = JSONRPC(url, timeout_s)
         self._table = table
+        self._idle = idle
+        self._dumps = True
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def bar(self, target: Target, reason: str) -> Answer:
@@ -133,7 +151,29 @@ class KamailioBarring:
             return Verdict(state, str(failed))
         if calls:
             return Verdict(Holding.NOT_YET, f"barred{_of_calls(len(calls), 'still up')}")
+        if barred:
+            self._idle(target.line)
         return Verdict(Holding.HOLDS, "barred, and no call is up" if barred else "not barred")
+
+    async def check(self, targets: Sequence[Target]) -> list[Verdict]:
+        """By the table alone: a number that is in it begins no call. One after the other, for Kamailio has calls to put
+        through."""
+        entries = await self._whole_table() if self._dumps and len(targets) > FEW else None
+        verdicts: list[Verdict] = []
+        for target in targets:
+            if verdicts and verdicts[-1].state is Holding.UNKNOWN:
+                verdicts.append(verdicts[-1])  # it does not answer: it is not asked as often as there are bars
+            elif commands := self._services.get(target.service):
+                verdict = await commands.look(self._rpc, target, barred=True)
+                is_clear = verdict.state is Holding.HOLDS or verdict.words == NOT_BARRED
+                verdicts.append(verdict if is_clear else Verdict(Holding.UNKNOWN, verdict.words))
+            elif entries is not None:
+                verdicts.append(_standing(entries.get(target.number), target))
+            else:
+                verdicts.append(await self._stands(target))
+        if entries is None and len(targets) > FEW and verdicts[-1].state is not Holding.UNKNOWN:
+            self._dumps = False  # it answers, but not this: the table may be larger than its memory for an answer
+        return verdicts
 
     async def close(self) -> None:
         await self._rpc.close()
@@ -155,6 +195,23 @@ class KamailioBarring:
             case Result(_):
                 raise _unreadable("htable.get")
         raise _Failed(answer, _words("htable.get", answer))
+
+    async def _stands(self, target: Target) -> Verdict:
+        try:
+            return _standing(await self._entry(target), target)
+        except _Failed as failed:
+            return Verdict(Holding.UNKNOWN, str(failed))
+
+    async def _whole_table(self) -> dict[str, Barred] | None:
+        """The entries by number; None if it does not say."""
+        answer = await self._rpc.call("htable.dump", self._table)
+        try:
+            slots = msgspec.convert(answer.value, list[_Slot]) if isinstance(answer, Result) else None
+        except msgspec.ValidationError:
+            return None
+        if slots is None:
+            return None
+        return {entry.name: _entry_of(str(entry.value)) for slot in slots for entry in slot.slot}
 
     async def _set(self, target: Target, entry: Barred) -> None:
         await self._said("htable.sets", self._table, target.number, _value_of(entry))
@@ -201,6 +258,13 @@ def _entry_of(value: str) -> Barred:
     if match is None:
         return Barred(value, frozenset())
     return Barred(match[1], frozenset(unquote(service) for service in match[2].split(",") if service))
+
+
+def _standing(entry: Barred | None, target: Target) -> Verdict:
+    """Whether what the table says bars a target."""
+    if entry is not None and entry.bars(target.service):
+        return Verdict(Holding.HOLDS, BARRED)
+    return Verdict(Holding.NOT_YET, NOT_BARRED)
 
 
 def _value_of(entry: Barred) -> str:

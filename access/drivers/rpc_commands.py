@@ -12,6 +12,8 @@ from access.barring import Answer, Holding, Outcome, Verdict
 from access.drivers.json_rpc import JSONRPC, Fault, NoAnswer, Result
 from access.target import Target
 
+BARRED: Final = "barred"
+NOT_BARRED: Final = "not barred"
 SLOTS: Final = ("{line}", "{reason}", "{service}")
 
 
@@ -68,9 +70,7 @@ class RPCCommands:
             case Fault(code, message) if not says_absent(answer):
                 return Verdict(Holding.NOT_YET, f"{self.verify.method}: {code} {message}")
         is_barred = isinstance(answer, Result)
-        return Verdict(
-            Holding.HOLDS if is_barred == barred else Holding.NOT_YET, "barred" if is_barred else "not barred"
-        )
+        return Verdict(Holding.HOLDS if is_barred == barred else Holding.NOT_YET, BARRED if is_barred else NOT_BARRED)
 
 
 def rpc_commands(bar: str | None, restore: str | None, verify: str | None) -> RPCCommands:

@@ -42,7 +42,7 @@ class ExchangeCounts:
     """Datagrams, those that were sent again included."""
     answered: int = 0
     dropped: int = 0
-    """Answers that were malformed, not genuine, of a wrong code, or asked for by nobody."""
+    """Answers that were malformed, not genuine, of a wrong code, asked for by nobody, or there already."""
 
 
 @dataclass(slots=True)
@@ -159,11 +159,11 @@ class Exchange:
             self.counts.dropped += 1
             return
         values = self._dictionary.read(packet)
-        if isinstance(values, Malformed):
+        if isinstance(values, Malformed) or waiting.answer.done():
             self.counts.dropped += 1
-        elif not waiting.answer.done():
-            self.counts.answered += 1
-            waiting.answer.set_result(reply_of(packet.code, values, self._dictionary))
+            return
+        self.counts.answered += 1
+        waiting.answer.set_result(reply_of(packet.code, values, self._dictionary))
 
     def _counts_for(self, packet: Packet, waiting: _Waiting) -> bool:
         return (

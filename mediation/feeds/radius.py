@@ -252,8 +252,12 @@ class AccountingFeed:
             await asyncio.sleep(TIDY_S)
 
     async def tidy(self) -> None:
-        """End the sessions of which nothing was heard for too long, and forget those that ended long ago."""
+        """End the sessions that their switch denies, and those of which nothing was heard for too long; forget those
+        that ended long ago."""
         now = self._clock()
+        denied = self._sessions.denied()
+        for key in await self._store.transact(session_rows.end_denied, denied, now) if denied else ():
+            self._sessions.end(key)
         stale_at, forget_at = now - self._stale_s * MICROS, now - REMEMBER_S * MICROS
         ended = await self._store.transact(session_rows.expire, stale_at, forget_at, now)
         for key in ended:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from access import order_rows, planning
+from access import holding_rows, order_rows, planning
 from access.barring import Answer, Holding, Outcome
 from access.dispatcher import Dispatcher
-from access.drivers.kamailio import KamailioBarring
+from access.drivers.kamailio import FEW, KamailioBarring
 from access.migrations import access_migrations
-from access.orders import Action, Order
+from access.orders import OPEN, Action, Order
 from access.target import Target
 from rating.store.migrations import own_migrations
 from rating.store.sqlite import open_store
@@ -177,6 +177,55 @@ async def test_orders_bar_and_restore_by_themselves(
             await carried_out(Action.BAR)
             assert telephone.process.wait(WITHIN_S) == 0
         assert [order.tries for order in await store.read(lambda cx: order_rows.listed(cx))] == [1, 1, 1]
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+        await store.close()
+
+
+async def test_a_kamailio_that_forgot_its_table_is_told_again(
+    network: SIPNetwork, driver: KamailioBarring, tmp_path: Path
+) -> None:
+    """As after a restart; the look of every minute is one of every few milliseconds here."""
+    store = await open_store(tmp_path / "tollkeeper.db", (*own_migrations(), *access_migrations()), 1)
+    numbers = [TARGET.line, *(f"1212555{number:04}" for number in range(FEW + 1))]
+
+    async def wanted(_: Order) -> bool:
+        return True
+
+    def write(cx: sqlite3.Connection) -> None:
+        for number in numbers:
+            planning.plan(
+                cx, account="4000012345", target=Target("kam1", number, "long-distance"), action=Action.BAR,
+                reason="over the limit", cause="by ann", now=time.time_ns() // 1000,
+            )  # fmt: skip
+
+    def barred() -> int:
+        return sum(len(slot["slot"]) for slot in network.kamailio.call("htable.dump", "bar")["result"])
+
+    async def all_hold() -> None:
+        async with asyncio.timeout(WITHIN_S):
+            while barred() < len(numbers) or await store.read(lambda cx: order_rows.listed(cx, states=list(OPEN))):
+                await asyncio.sleep(0.02)
+
+    dispatcher = Dispatcher(
+        store, {"kam1": driver}, wanted, clock=lambda: time.time_ns() // 1000,
+        sleep=lambda seconds: asyncio.sleep(min(seconds, 0.05)),
+    )  # fmt: skip
+    running = asyncio.create_task(dispatcher.run())
+    try:
+        await store.transact(write)
+        dispatcher.wake()
+        await all_hold()
+        network.kamailio.call("htable.flush", "bar")
+        await all_hold()
+        orders = await store.read(order_rows.listed)
+        assert {(order.state, order.tries, order.losses) for order in orders} == {("confirmed", 2, 1)}
+        assert [remark.words for remark in await store.read(holding_rows.history, 1)] == [
+            "did not hold any more: not barred"
+        ]
+        with calling(network, tmp_path / "barred") as telephone:
+            await asyncio.to_thread(telephone.wait_for, "SIP/2.0 403")
     finally:
         running.cancel()
         await asyncio.wait({running})

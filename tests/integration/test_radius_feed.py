@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from access import session_rows
 from simulators import radius_packets as radius
 from simulators.radius_packets import ACCOUNTING_ON, INTERIM, START, STOP
 from tests.builders import NOW
@@ -285,6 +286,33 @@ async def test_a_session_of_which_nothing_is_heard_has_ended(site: Path) -> None
         assert feed.live() == ["b"]
         await nas.report(INTERIM, "a", at=NOW_S + 4001)
         assert feed.live() == ["b", "a"]
+
+
+async def test_a_session_that_its_switch_denies_has_ended_and_its_stop_still_makes_a_record(site: Path) -> None:
+    now = NOW
+    async with feed_at_work(site, lambda: now) as feed, nas_by_hand(feed.address) as nas:
+        for session in ("a", "b", "c"):
+            await nas.report(START, session, at=NOW_S - 61)
+            feed.sessions.deny_called("kam1", session)
+        now += 10 * MICROS
+        await nas.report(INTERIM, "b", at=NOW_S + 10)  # it was denied by mistake
+        await feed.feed.tidy()
+        assert feed.live() == ["b"]
+        assert [s.key.session for s in await feed.store.read(session_rows.all_live)] == ["b"]
+        await nas.report(STOP, "a", at=NOW_S, lasted=61)
+        assert [(row[0], row[2]) for row in feed.stored()] == [("a", 61)]
+        now += 10 * MICROS
+        await nas.report(INTERIM, "c", at=NOW_S + 20)
+        assert feed.live() == ["b", "c"]
+
+
+async def test_what_is_heard_of_a_session_while_its_end_is_written_keeps_it(feed: FeedAtWork, nas: NasByHand) -> None:
+    await nas.report(START, at=NOW_S - 61)
+    (session,) = feed.sessions.of_line(line(0).removeprefix("+"))
+    feed.sessions.deny(session.key)
+    denied = {key: seen_at - 1 for key, seen_at in feed.sessions.denied().items()}  # a report came since
+    assert await feed.store.transact(session_rows.end_denied, denied, NOW) == []
+    assert await feed.store.read(session_rows.all_live) == [session]
 
 
 async def test_two_feeds_never_share_an_address(feed: FeedAtWork) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from access import session_rows
 from access.barring import Holding, Outcome
+from access.drivers.kamailio import KamailioBarring
 from access.drivers.radius import RadiusDriver
 from access.radius.dictionary import Dictionary
 from access.radius.exchange import Exchange
@@ -21,6 +23,7 @@ from access.sessions import LiveSession, LiveSessions, SessionKey
 from access.target import Target
 from tests.integration.radius_site import NOW_S, SECRET, WITHIN_S, FeedAtWork, feed_at_work
 from tests.integration.sip_network import PEERS, PlannedCall, child, free_ports, sip_network, wait_until
+from tests.integration.test_kamailio_bar_peer import CALLER, calling, url_of
 from tests.small_site import LONDON, line
 
 LINE = line(0).removeprefix("+")
@@ -86,15 +89,22 @@ class FreeRadius:
         (self.calls / session).touch()
 
 
+CUT = """#!/bin/sh
+rm "{calls}/$1" || exit 7
+"""
+"""Ends a call; 7 is `notfound`."""
+
+
 @contextmanager
-def freeradius(directory: Path) -> Iterator[FreeRadius]:
+def freeradius(directory: Path, cut_script: str = CUT) -> Iterator[FreeRadius]:
+    """`cut_script` is told the Acct-Session-Id of the call to be ended."""
     (directory / "calls").mkdir(parents=True)
     (directory / "dictionary").touch()
     (port,) = free_ports(socket.SOCK_DGRAM, 1)
     text = (PEERS / "nas.conf").read_text().replace("@RUN@", str(directory)).replace("@PORT@", str(port))
     (directory / "nas.conf").write_text(text)
     cut = directory / "cut"
-    cut.write_text(f'#!/bin/sh\nrm "{directory}/calls/$1" || exit 7\n')  # 7 is `notfound`
+    cut.write_text(cut_script.replace("{calls}", str(directory / "calls")))
     cut.chmod(0o755)
     with child(("freeradius", "-d", str(directory), "-n", "nas", "-f"), directory / "freeradius.log") as process:
         log = directory / "radius.log"
@@ -198,3 +208,29 @@ async def test_kamailio_reports_its_calls(
             assert stored[callid][3]["session"] == callid
         assert feed.suspended() == []
         assert feed.feed.status().malformed == feed.feed.status().unauthentic == 0
+
+
+@pytest.mark.peers("kamailio", "sipp")
+async def test_a_call_that_kamailio_was_told_to_end_leaves_no_session_though_no_stop_comes(
+    site: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path_factory.mktemp("kamailio")
+    async with feed_at_work(site, lambda: time.time_ns() // 1000) as feed:
+        monkeypatch.setattr("tests.integration.sip_network.PEERS", peers_with_radius(directory, feed.address[1]))
+        with sip_network(directory / "sip", "http://127.0.0.1:9/cdr") as network:
+            target = Target("kam1", CALLER.removeprefix("+"), "long-distance")
+            driver = KamailioBarring(url_of(network), idle=lambda line: feed.sessions.deny_of_line("kam1", line))
+            with calling(network, directory / "live") as telephone:
+                await asyncio.to_thread(telephone.wait_for, "SIP/2.0 200")
+                async with asyncio.timeout(WITHIN_S):
+                    while not feed.sessions:
+                        await asyncio.sleep(0.01)
+                    await driver.bar(target, "over the limit")
+                    while (await driver.verify(target, barred=True)).state is not Holding.HOLDS:
+                        await asyncio.sleep(0.01)
+                assert await asyncio.to_thread(telephone.process.wait, WITHIN_S) == 0
+            await driver.close()
+        assert len(feed.sessions) == 1, "no Stop has come"
+        await feed.feed.tidy()
+        assert len(feed.sessions) == 0
+        assert await feed.store.read(session_rows.all_live) == []

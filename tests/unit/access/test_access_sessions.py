@@ -1,5 +1,7 @@
 """Live sessions, in memory."""
 
+import msgspec
+
 from access.sessions import LiveSession, LiveSessions, SessionKey
 
 LINE = "12125550142"
@@ -59,3 +61,33 @@ def test_sessions_of_a_nas_and_of_an_id() -> None:
     assert live.called("kam2", "a") == []
     live.end(a_session("a").key)
     assert live.called("kam1", "a") == [a_session("a", nas="nas2").key]
+
+
+def test_what_was_denied_is_remembered_with_what_was_heard_of_it_last() -> None:
+    live = LiveSessions([a_session("a"), a_session("b")])
+    live.deny(a_session("a").key)
+    live.deny(a_session("gone").key)
+    live.put(msgspec.structs.replace(a_session("b"), seen_at=9))
+    live.deny(a_session("b").key)
+    assert live.denied() == {a_session("a").key: 1, a_session("b").key: 9}
+    live.end(a_session("a").key)
+    assert live.denied() == {a_session("b").key: 9}
+
+
+def test_a_switch_denies_the_sessions_of_a_line_that_are_its_own() -> None:
+    other = SessionKey("kam2", "gw", "d")
+    elsewhere = LiveSession(other, LINE, "bob", "gw", None, "127.0.0.1", "kam1", 1, 1)
+    live = LiveSessions([a_session("a"), a_session("b", line="442079460018"), elsewhere])
+    live.deny_of_line("kam2", LINE)
+    assert live.denied().keys() == {other}
+    live.deny_of_line("kam1", LINE)
+    assert live.denied().keys() == {other, a_session("a").key}
+
+
+def test_another_feed_of_a_source_denies_a_session_by_its_id_alone() -> None:
+    live = LiveSessions([a_session("a"), a_session("b")])
+    live.deny_called("kam2", "a")
+    live.deny_called("kam1", "c")
+    assert live.denied() == {}
+    live.deny_called("kam1", "a")
+    assert live.denied().keys() == {a_session("a").key}

@@ -44,7 +44,13 @@ STEPS: dict[str, tuple[Callable[[Order], Order], dict[str, str]]] = {
         {"acknowledged": "acknowledged", "unknown": "unknown"},
     ),
     "recovered": (lambda o: orders.recovered(o, NOW), {"sent": "unknown"}),
+    "lost": (lambda o: orders.lost(holding(o), "not barred", NOW, 0.0), {"confirmed": "unknown"}),
+    "retried": (lambda o: orders.retried(o, "by ann", NOW), {"failed": "planned", "unknown": "unknown"}),
 }
+
+
+def holding(order: Order, since: int = START) -> Order:
+    return msgspec.structs.replace(order, holds_since=since)
 
 
 def an_order(state: State = State.PLANNED, **fields: object) -> Order:
@@ -127,6 +133,35 @@ def test_a_look_that_failed_sends_nothing() -> None:
 @pytest.mark.parametrize(("chance", "wait"), [(0.0, 8_000_000), (0.5, 7_200_000), (0.999, 6_401_600)])
 def test_a_part_of_a_wait_is_chance(chance: float, wait: int) -> None:
     assert orders.wait_us(SECOND, 3, chance) == wait
+
+
+def test_a_confirmed_bar_holds_its_target_and_a_restore_holds_none() -> None:
+    for action, since in ((Action.BAR, NOW), (Action.RESTORE, None)):
+        confirmed = STEPS["holds"][0](an_order(State.UNKNOWN, action=action))
+        assert (confirmed.confirmed_at, confirmed.holds_since) == (NOW, since)
+
+
+def test_a_bar_that_is_lost_is_looked_at_at_once_and_the_later_the_oftener_that_happens() -> None:
+    order, waits, now = holding(an_order(State.CONFIRMED, confirmed_at=START, ended_at=START)), [], START
+    for _ in range(10):
+        order = orders.lost(order, "not barred", now, 0.0)
+        assert (order.state, order.confirmed_at, order.ended_at, order.holds_since) == ("unknown", None, None, None)
+        assert order.next_at is not None
+        waits.append((order.next_at - now) // SECOND)
+        now = order.next_at
+        order = orders.verified(order, Verdict(Holding.HOLDS, "so"), now, 0.0)
+    assert waits == [0, 1, 2, 4, 8, 16, 32, 60, 60, 60]
+    after = orders.lost(order, "not barred", now + orders.LASTING_US, 0.0)
+    assert (after.losses, after.next_at) == (1, now + orders.LASTING_US)
+
+
+def test_one_that_failed_is_tried_again_as_often_as_at_first() -> None:
+    order = an_order(State.FAILED, refusals=orders.REFUSALS, ended_at=START, next_at=None, words="table full")
+    again = orders.retried(order, "by ann", NOW)
+    assert (again.next_at, again.refusals, again.ended_at, again.words) == (NOW, 0, None, "by ann")
+    waiting = an_order(State.UNKNOWN, next_at=NOW + 60 * SECOND, misses=40, words="no answer")
+    again = orders.retried(waiting, "by ann", NOW)
+    assert (again.next_at, again.misses, again.words) == (NOW, 0, "no answer")
 
 
 def test_a_release_does_not_come_before_its_due_time() -> None:
