@@ -3,16 +3,19 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from access import session_rows
 from access.barring import Barring
 from access.dispatcher import Dispatcher
-from access.sessions import LiveSessions
+from access.sessions import LiveSession, LiveSessions
 from control.account_control import AccountControl
 from control.alerts.courier import Courier
 from control.alerts.mail import Mailer, Tls
+from control.billing.billed import Billed
+from control.billing.biller import Biller
 from control.breaker import Breaker
 from control.control_room import ControlRoom
 from control.ledger.balances import Balances
@@ -22,6 +25,7 @@ from mediation.config import Config, Control
 from mediation.pipeline.front import Front
 from mediation.switches import drivers_of
 from rating.counters import Counters
+from rating.store.batch import COLUMN, Row
 from rating.store.sqlite import SqliteStore
 
 log: Final = logging.getLogger(__name__)
@@ -42,10 +46,27 @@ class Acting:
         dispatcher: Dispatcher,
         drivers: Mapping[str, Barring],
         courier: Courier | None,
+        biller: Biller,
     ) -> None:
+        self.biller = biller
         self.control, self.room, self.exposure, self.sessions = control, room, exposure, sessions
         self._dispatcher, self._drivers, self._courier = dispatcher, drivers, courier
         self._tasks: list[asyncio.Task[None]] = []
+
+    def watch(self, cx: sqlite3.Connection, rows: Sequence[Row], now: int, accounted: Mapping[int, str]) -> bool:
+        """Look at new transactions before they are committed, in the store's thread; whether something fired. The call
+        of a CDR is over, should its switch report no Stop of it: `accounted` are the sources with accounting, by
+        number."""
+        if accounted and len(self.sessions):
+            for row in rows:
+                source = accounted.get(row[COLUMN["source"]])
+                if source is not None:
+                    self.sessions.deny_called(source, row[COLUMN["record_id"]])
+        return self.control.watch(cx, rows, now)
+
+    def began(self, session: LiveSession) -> None:
+        """Accounting tells of a session: it may be one of a barred line."""
+        self._dispatcher.began(session)
 
     def wake(self) -> None:
         """Look at what there is to do: somebody has committed orders or alerts."""
@@ -92,7 +113,8 @@ async def acting_on(
     """The parts, as the store has them. Raises ConfigError for a switch's command that cannot be read."""
     settings = config.control or Control()
     balances = await store.read(Balances.load)
-    exposure = Exposure(counters.unbilled, balances)
+    billed = await store.read(Billed.load)
+    exposure = Exposure(lambda account, _: counters.charges(account) - billed.charged(account), balances)
     control = AccountControl(
         lambda: front.directory.accounts,
         lambda account: exposure.of(account, clock()),
@@ -116,7 +138,8 @@ async def acting_on(
         changed=lambda _: courier.wake() if courier else None,  # alerts may have waited for it
         in_same_transaction=control.ordered,
     )
-    acting = Acting(control, room, exposure, sessions, dispatcher, drivers, courier)
+    biller = Biller(store, clock, balances, billed)
+    acting = Acting(control, room, exposure, sessions, dispatcher, drivers, courier, biller)
     wake.append(acting.wake)
     return acting
 

@@ -9,9 +9,11 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Gauge
 
+from control.enrolment import Enrolments
+from control.payments.service import Payments
 from control.users import Users
 from mediation.acting import Acting, acting_on
-from mediation.config import Config
+from mediation.config import Config, RadiusFeed
 from mediation.directory_builder import DirectoryBuilder
 from mediation.feed_set import FeedSet
 from mediation.fronts import Fronts
@@ -51,6 +53,8 @@ class Parts:
     recycler: Recycler
     metrics: PipelineMetrics
     acting: Acting
+    enrolments: Enrolments
+    payments: Payments
 
 
 async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int], registry: CollectorRegistry) -> Parts:
@@ -63,6 +67,8 @@ async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int],
     fronts = Fronts(config.store.path, front.oldest_at)
     preparer = fronts if config.rating.processes else FrontHere(front)
     acting = await acting_on(config, store, counters, front, clock)
+    clients = (client for feed in config.feeds if isinstance(feed, RadiusFeed) for client in feed.clients)
+    accounted = {sources[client.source_name]: client.source_name for client in clients}
     metrics = PipelineMetrics(registry, sources)
     owner = StoreOwner(
         store,
@@ -70,7 +76,7 @@ async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int],
         metrics,
         max_queued=max((feed.max_queue_records for feed in config.pop_feeds), default=50_000),
         max_commit=config.store.commit_records,
-        watch=lambda cx, rows: acting.control.watch(cx, rows, clock()),
+        watch=lambda cx, rows: acting.watch(cx, rows, clock(), accounted),
         acted=acting.acted,
     )
     values: tuple[Callable[[], float], ...] = (lambda: owner.queued, lambda: len(counters), lambda: store.last_id)
@@ -92,11 +98,13 @@ async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int],
         fronts,
         owner,
         Provisions(store, builder, front, owner, clock, acting.room.follow, fronts.follow),
-        FeedSet(config, sources, preparer, owner, store, clock, metrics.activity, acting.sessions),
+        FeedSet(config, sources, preparer, owner, store, clock, metrics.activity, acting.sessions, acting.began),
         await Users.load(store, clock),
         Recycler(store, front, owner, clock, sources),
         metrics,
         acting,
+        await Enrolments.load(store, clock, acting.wake),
+        Payments(store, acting.room.ledger, clock, acting.acted),
     )
 
 
@@ -117,6 +125,8 @@ async def control_plane(
         clock=clock,
         secure_cookies=config.web is None or config.web.secure_cookies,
         version=version("tollkeeper"),
+        enrolments=parts.enrolments,
+        payments=parts.payments,
     )
     parts.feeds.answer_others(Messages(site).taker)
     return ControlPlane(site)

@@ -13,7 +13,7 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from mediation import writer_socket, writer_suspense, writer_users
+from mediation import writer_bills, writer_enrolments, writer_rules, writer_socket, writer_suspense, writer_users
 from mediation.assembly import Parts, assemble, control_plane
 from mediation.config import Config, Listen
 from mediation.feeds import connections
@@ -95,7 +95,13 @@ class Daemon:
                 log.info("ready", extra={"listening": {name: f"{h}:{p}" for name, (h, p) in self.addresses.items()}})
                 self._manager.tell(READY)
                 supervising = supervise(
-                    self._config, parts, self._manager, self._certificates, self.reload, lambda: not writing.done()
+                    self._config,
+                    parts,
+                    self._manager,
+                    self._certificates,
+                    self.reload,
+                    lambda: not writing.done(),
+                    self._clock,
                 )
                 for task in supervising:
                     stack.callback(task.cancel)
@@ -111,6 +117,9 @@ class Daemon:
         commands = writer_socket.application(parts.provisions, self._ops.counters)
         writer_users.add_routes(commands, parts.users)
         writer_suspense.add_routes(commands, parts.recycler)
+        writer_enrolments.add_routes(commands, parts.enrolments)
+        writer_rules.add_routes(commands, parts.store, self._clock)
+        writer_bills.add_routes(commands, parts.acting.biller)
         await writer_socket.listen(await self._runner(stack, commands), self._config.store.path)
         path = writer_socket.socket_path(self._config.store.path)
         stack.callback(path.unlink, missing_ok=True)

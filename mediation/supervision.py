@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from mediation.assembly import Parts
+from mediation.bill_schedule import BillSchedule
 from mediation.config import Config, PopFeed, read_config
 from mediation.reload import Reload, Reloadable
 from mediation.sd_notify import ServiceManager
@@ -19,9 +20,10 @@ def supervise(
     certificates: Mapping[str, ssl.SSLContext],
     reload: asyncio.Event,
     lives: Callable[[], bool],
+    clock: Callable[[], int],
 ) -> "list[asyncio.Task[None]]":
     """The tasks, which run until they are cancelled. One that ends by itself says that the store has failed. `reload`
-    asks for the configuration to be read again; `lives`: whether the store's owner runs."""
+    asks for the configuration to be read again; `lives`: whether the store's owner runs; `clock` tells µs UTC."""
     store, owner = parts.store, parts.owner
 
     async def use_sources(section: PopFeed) -> None:
@@ -34,6 +36,11 @@ def supervise(
     )
     reloads = Reload(config, lambda: read_config(config.file), reloadable, manager)
     tasks = [asyncio.create_task(reloads.run(reload), name="reloads")]
+    if config.billing is not None:
+        schedule = BillSchedule(
+            config.file, lambda: parts.front.directory.accounts.values(), config.billing.after_s, clock
+        )
+        tasks.append(asyncio.create_task(schedule.run(), name="bill schedule"))
     if manager.watchdog_us:
         watch = WriterWatch(
             lives=lives,

@@ -50,6 +50,8 @@ class _Fresh(msgspec.Struct, gc=False):
     ends: int
     month: list[int]
     cycle: list[int]
+    total: list[int]
+    """Charges of the account in all its cycles."""
     charge_micros: int = 0
     duration_us: int = 0
     calls: int = 0
@@ -62,6 +64,7 @@ class _Fresh(msgspec.Struct, gc=False):
             for counter in (self.month, self.cycle):
                 for index, value in enumerate(gathered):
                     counter[index] += value
+            self.total[0] += self.charge_micros
             self.charge_micros = self.duration_us = self.calls = self.transactions = 0
 
 
@@ -71,9 +74,9 @@ class Counters:
     def __init__(self, accounts: dict[str, Account]) -> None:
         self._months: dict[tuple[str, int], list[int]] = {}
         self._cycles: dict[tuple[str, int], list[int]] = {}
+        self._totals: dict[str, list[int]] = {}
+        """Charges of each account in all its cycles, one number in a list."""
         self._calendars: dict[tuple[str, int], AccountCalendar] = {}
-        self._past: dict[tuple[str, int], tuple[int, list[int]]] = {}
-        """End of the bill cycle that was asked for last, and the beginnings of those up to it, the newest first."""
         self._accounts = accounts
         self._fresh: dict[str, _Fresh] = {}
         self.covers_id = 0
@@ -136,6 +139,7 @@ class Counters:
             min(month_end, cycle_end),
             self._months.setdefault((account, month_start), [0, 0, 0, 0]),
             self._cycles.setdefault((account, cycle_start), [0, 0, 0, 0]),
+            self._totals.setdefault(account, [0]),
         )
         return fresh
 
@@ -150,29 +154,17 @@ class Counters:
             self._usage(self._cycles, account, BILL_CYCLE, cycle_start),
         )
 
-    def unbilled(self, account: str, at: int, cycles: int = 24) -> int:
-        """Charges of an account, in micro-units, in the bill cycle that holds an instant and those before it: as long
-        as nothing was billed, all of them."""
-        starts = self._starts(_clock(self._accounts[account]), at, cycles)
-        return sum(self._usage(self._cycles, account, BILL_CYCLE, start).charge_micros for start in starts)
-
-    def _starts(self, clock: tuple[str, int], at: int, cycles: int) -> list[int]:
-        """The first instants of so many bill cycles, the one that holds an instant first; worked out once a cycle."""
-        end, starts = self._past.get(clock, (0, []))
-        if not (len(starts) == cycles and starts[0] <= at < end):
-            calendar = AccountCalendar(*clock)
-            end, starts, before = calendar.cycle(at)[1], [], at
-            for _ in range(cycles):
-                starts.append(calendar.cycle(before)[0])
-                before = starts[-1] - 1
-            self._past[clock] = end, starts
-        return starts
+    def charges(self, account: str) -> int:
+        """Charges of an account over all bill cycles, in micro-units. Another thread may ask."""
+        total = self._totals.get(account)
+        if total is None:
+            return 0
+        fresh = self._fresh.get(account)
+        return total[0] + (fresh.charge_micros if fresh is not None else 0)
 
     def charged(self) -> dict[str, int]:
-        """Charges of every account with usage, over all bill cycles, in micro-units. Another thread may ask."""
-        totals: dict[str, int] = {}
-        for (account, _), counter in list(self._cycles.items()):
-            totals[account] = totals.get(account, 0) + counter[0]
+        """The same of every account with usage."""
+        totals = {account: total[0] for account, total in list(self._totals.items())}
         for account, fresh in list(self._fresh.items()):
             totals[account] = totals.get(account, 0) + fresh.charge_micros
         return totals
@@ -223,10 +215,13 @@ class Counters:
         """Stand where a snapshot was taken."""
         self._months.clear()
         self._cycles.clear()
+        self._totals.clear()
         self._fresh.clear()
         for usage in unpack(parts):
             sums = self._months if usage.period == MONTH else self._cycles
             sums[usage.account, usage.starts_at] = list(usage[3:])
+            if usage.period == BILL_CYCLE:
+                self._totals.setdefault(usage.account, [0])[0] += usage.charge_micros
         self.covers_id = covers_id
 
 

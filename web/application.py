@@ -10,11 +10,13 @@ from web.headers import protect
 from web.live import LiveParts
 from web.pages.access import AccessPages
 from web.pages.accounts import AccountsPages
+from web.pages.agent import AgentPages
 from web.pages.audit import AuditPages
 from web.pages.calls import CallsPages
 from web.pages.feeds import FeedsPages
 from web.pages.firings import FiringsPages
 from web.pages.monitor import MonitorPages
+from web.pages.options import OptionsPages
 from web.pages.orders import OrdersPages
 from web.pages.overview import OverviewPages
 from web.pages.sign_in import SignInPages
@@ -56,6 +58,8 @@ class ControlPlane:
             OrdersPages(site, self._live),
             AccessPages(site),
             AuditPages(site),
+            OptionsPages(site),
+            AgentPages(site),
             *api_parts(site),
         ):
             add_routes(self.application, part.routes())

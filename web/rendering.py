@@ -22,14 +22,14 @@ MENU: Final[dict[Role, tuple[tuple[str, str], ...]]] = {
         ("/live", "Live"), ("/accounts", "Accounts"), ("/transactions", "Calls"), ("/monitor", "Monitor"),
         ("/orders", "Orders"), ("/suspense", "Suspense"), ("/feeds", "Feeds"),
     ),
-    Role.CUSTOMER: (("/home", "Overview"), ("/transactions", "Calls")),
+    Role.CUSTOMER: (("/home", "Overview"), ("/transactions", "Calls"), ("/payment-options", "Payment options")),
     Role.OPERATOR: (("/feeds", "Feeds"), ("/orders", "Orders"), ("/health", "Health")),
-    Role.AGENT: (),
+    Role.AGENT: (("/agent/accounts", "Accounts"), ("/agent/notices", "Notices")),
     Role.AUDITOR: (("/audit", "Audit"),),
 }  # fmt: skip
 """The menu bar of each role."""
 ENTRANCE: Final = {
-    Role.STAFF: "/live", Role.CUSTOMER: "/home", Role.OPERATOR: "/feeds", Role.AGENT: "/account",
+    Role.STAFF: "/live", Role.CUSTOMER: "/home", Role.OPERATOR: "/feeds", Role.AGENT: "/agent/accounts",
     Role.AUDITOR: "/audit",
 }  # fmt: skip
 """Where a sign-in leads."""

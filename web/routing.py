@@ -17,6 +17,7 @@ EVERYBODY: Final = frozenset(Role)
 STAFF: Final = frozenset({Role.STAFF})
 OPERATIONS: Final = frozenset({Role.STAFF, Role.OPERATOR})
 CUSTOMER: Final = frozenset({Role.CUSTOMER})
+AGENT: Final = frozenset({Role.AGENT})
 CALLS: Final = frozenset({Role.STAFF, Role.CUSTOMER})
 
 

@@ -4,7 +4,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from control.control_room import ControlRoom
+from control.enrolment import Enrolments
 from control.ledger.exposure import Exposure
+from control.payments.service import Payments
 from control.users import Users
 from mediation.feeds.status import FeedStatus
 from mediation.pipeline.front import Front
@@ -34,6 +36,10 @@ class Site:
     """µs since 1970 UTC, now."""
     secure_cookies: bool
     version: str
+    enrolments: Enrolments
+    """Which accounts take e-billing."""
+    payments: Payments
+    """What customers pay of their invoices."""
 
     @property
     def directory(self) -> Directory:

@@ -89,12 +89,13 @@ class NearLimits:
 def _near(site: Site) -> list[tuple[Account, int]]:
     accounts = site.directory.accounts
     near: list[tuple[float, Account, int]] = []
+    now = site.clock()
     for number, charged in site.owner.counters.charged().items():
         account = accounts.get(number)
         limit = account.credit_limit_micros if account else None
         if account is None or not limit or charged < NEAR * limit:
             continue
-        owed = charged + site.exposure.balance_due(number)
+        owed = site.exposure.of(number, now)
         if owed >= NEAR * limit:
             near.append((owed / limit, account, owed))
     near.sort(key=lambda found: (-found[0], found[1].account))

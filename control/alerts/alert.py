@@ -110,7 +110,23 @@ class Restored(msgspec.Struct, frozen=True, tag="restored"):
     at: int
 
 
-Occasion = Fired | LimitRaised | BarConfirmed | Restored
+class Enrolled(msgspec.Struct, frozen=True, tag="enrolled"):
+    """An account takes e-billing; its agent is told."""
+
+    agent: str
+    """The user name of the recipient."""
+    at: int
+
+
+class EnrolmentCancelled(msgspec.Struct, frozen=True, tag="enrolment-cancelled"):
+    """An account takes e-billing no longer; its agent is told."""
+
+    agent: str
+    """The user name of the recipient."""
+    at: int
+
+
+Occasion = Fired | LimitRaised | BarConfirmed | Restored | Enrolled | EnrolmentCancelled
 """What an alert is about."""
 
 
@@ -139,7 +155,7 @@ class Alert(msgspec.Struct, frozen=True):
 
 def key_of(cause: str, occasion: Occasion, medium: Medium, recipient: str) -> str:
     """The key under which an alert is queued once only. `cause` is what calls for it, with its version: `firing 17`,
-    `firing 17/2`, `order 5`."""
+    `firing 17/2`, `order 5`, `enrolment change 3`."""
     return f"{cause}/{occasion.__struct_config__.tag}/{medium}/{recipient}"
 
 

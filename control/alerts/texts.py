@@ -10,7 +10,16 @@ from typing import Final
 import msgspec
 
 from control.alerts import phrases
-from control.alerts.alert import PROVIDER, Alert, BarConfirmed, Fired, LimitRaised, Restored
+from control.alerts.alert import (
+    PROVIDER,
+    Alert,
+    BarConfirmed,
+    Enrolled,
+    EnrolmentCancelled,
+    Fired,
+    LimitRaised,
+    Restored,
+)
 from control.alerts.situation import Situation
 
 _CELL: Final = "padding:0.25em 1em 0.25em 0;text-align:left;vertical-align:top"
@@ -44,13 +53,15 @@ def letter(alert: Alert, situation: Situation, wording: Wording) -> Letter:
         paragraphs = [f"This concerns a customer's account; see {number}.", *paragraphs]
     if wording.with_amounts:
         rows = [("Account", alert.account), *rows]
-    page = "/firings" if ours else "/alerts"
+    agent = alert.facts.agent if isinstance(alert.facts, Enrolled | EnrolmentCancelled) else None
+    page = "/firings" if ours else "/agent/notices" if agent else "/alerts"
     link = wording.site_url.rstrip("/") + page if wording.site_url else None
     if link is None and not ours:
-        paragraphs = [*paragraphs, "Sign in to your account to see the details."]
+        where = "to see the account" if agent else "to your account to see the details"
+        paragraphs = [*paragraphs, f"Sign in {where}."]
     return Letter(
         subject=_one_line(subject),
-        greeting="Hello," if ours else f"Dear {_one_line(situation.account.name)},",
+        greeting="Hello," if ours else f"Dear {_one_line(agent or situation.account.name)},",
         paragraphs=tuple(_one_line(text) for text in paragraphs),
         rows=tuple((_one_line(name), _one_line(value)) for name, value in rows),
         link=link,
@@ -113,6 +124,12 @@ def _told(alert: Alert, situation: Situation, *, with_amounts: bool) -> tuple[st
             return "The credit limit was raised", [raised], [when, *(limits if with_amounts else []), *orders]
         case Restored(reason=reason):
             return "Services are given back", [f"Services are given back: {reason}."], [when, *orders]
+        case Enrolled():
+            enrolled = f"{account.name}, an account of yours, has enrolled for online bills."
+            return f"Enrolled for online bills: {account.name}", [enrolled], [when]
+        case EnrolmentCancelled():
+            cancelled = f"{account.name}, an account of yours, has cancelled its online bills."
+            return f"Online bills cancelled: {account.name}", [cancelled], [when]
 
 
 def _one_line(text: str) -> str:

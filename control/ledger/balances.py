@@ -1,10 +1,13 @@
-"""What each account has paid and was credited, in memory: a projection of the ledger."""
+"""What each account owes of what it was billed, in memory: a projection of the ledger."""
 
 import sqlite3
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 from control.ledger.entry import Book, Entry
-from control.ledger.postings import paid_by_account
+from control.ledger.postings import owed_by_account
+
+EVERY_ENTRY: Final = (1 << 63) - 1
 
 
 class LedgerDifference(NamedTuple):
@@ -19,39 +22,45 @@ class Balances:
     """Balances of all accounts. Changed in the store's thread, at the end of the transaction that makes an entry, so
     that the next one there knows it; read in any."""
 
-    def __init__(self, paid: dict[str, int] | None = None) -> None:
-        self._paid = paid or {}
+    def __init__(self, owed: dict[str, int] | None = None) -> None:
+        self._owed = owed or {}
 
     @classmethod
     def load(cls, cx: sqlite3.Connection) -> "Balances":
         """As the ledger says."""
-        return cls(dict(paid_by_account(cx)))
+        return cls(dict(owed_by_account(cx)))
 
-    def paid(self, account: str) -> int:
-        """Payments and credits of an account less what was taken back, in micro-units."""
-        return self._paid.get(account, 0)
+    def owed(self, account: str) -> int:
+        """Bills of an account less payments and credits, in micro-units; negative is in its favour."""
+        return self._owed.get(account, 0)
 
     def apply(self, entry: Entry) -> None:
         """An entry was made."""
-        self._paid[entry.account] = self.paid(entry.account) + entry.amount_micros
+        self._owed[entry.account] = self.owed(entry.account) - entry.amount_micros
 
     def undo(self, entry: Entry) -> None:
         """The transaction that made an entry came to nothing."""
-        self._paid[entry.account] = self.paid(entry.account) - entry.amount_micros
+        self._owed[entry.account] = self.owed(entry.account) + entry.amount_micros
 
-    def accounts(self) -> list[str]:
-        """Accounts that ever had an entry, in order."""
-        return sorted(self._paid)
+    def all(self) -> dict[str, int]:
+        """What every account that ever had an entry owes, as of now."""
+        return dict(self._owed)
 
 
-def ledger_differences(cx: sqlite3.Connection, balances: Balances) -> list[LedgerDifference]:
-    """Where the balances do not say what the postings say, added up one by one; in order. None if all is well."""
+def ledger_differences(
+    cx: sqlite3.Connection, owed: Mapping[str, int], upto: int | None = None
+) -> list[LedgerDifference]:
+    """Where balances do not say what the postings say, added up one by one, those of the entries after `upto` left out;
+    in order. None if all is well."""
     told: dict[str, int] = {}
-    postings = cx.execute("SELECT account, amount_micros FROM ledger_postings WHERE book = ?", (Book.RECEIVABLE,))
+    postings = cx.execute(
+        "SELECT account, amount_micros FROM ledger_postings WHERE book = ? AND entry <= ?",
+        (Book.RECEIVABLE, EVERY_ENTRY if upto is None else upto),
+    )
     for account, amount_micros in postings:
-        told[account] = told.get(account, 0) - amount_micros
+        told[account] = told.get(account, 0) + amount_micros
     return [
-        LedgerDifference(account, balances.paid(account), told.get(account, 0))
-        for account in sorted(told.keys() | set(balances.accounts()))
-        if balances.paid(account) != told.get(account, 0)
+        LedgerDifference(account, owed.get(account, 0), told.get(account, 0))
+        for account in sorted(told.keys() | owed.keys())
+        if owed.get(account, 0) != told.get(account, 0)
     ]

@@ -22,19 +22,31 @@ class Kind(StrEnum):
     """Money received."""
     CREDIT = "credit"
     """Granted to the account without money received: goodwill, a mistake of ours."""
+    DISCOUNT = "discount"
+    """Let go of because the account paid early."""
+    SETTLEMENT = "settlement"
+    """The money of a customer's payment has come; what the account owes stays as it is."""
     REVERSAL = "reversal"
     """Takes back another entry, whole."""
+    BILL = "bill"
+    """The current charges of a bill."""
 
 
 class Book(StrEnum):
     """Where postings stand. A debit is positive, a credit negative."""
 
     RECEIVABLE = "receivable"
-    """What the account owes; its payments and credits make it less."""
+    """What the account owes; its bills make it more, its payments and credits less."""
     CASH = "cash"
     """Money received."""
+    IN_TRANSIT = "in-transit"
+    """Money that customers have paid and that is on its way."""
     CREDITS_GRANTED = "credits-granted"
     """What was let go of."""
+    REVENUE = "revenue"
+    """What was charged for."""
+    DISCOUNTS_GRANTED = "discounts-granted"
+    """What was let go of for early payment."""
 
 
 COUNTERPARTS: Final = {Kind.PAYMENT: Book.CASH, Kind.CREDIT: Book.CREDITS_GRANTED}
@@ -52,7 +64,7 @@ class Posting(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One entry: what was paid, credited or taken back."""
+    """One entry: what was billed, paid, credited or taken back."""
 
     id: int
     kind: Kind
@@ -80,6 +92,7 @@ class Why(StrEnum):
     UNKNOWN_ACCOUNT = "unknown-account"
     UNKNOWN_ENTRY = "unknown-entry"
     REVERSED = "reversed"
+    BILL = "bill"
     ZERO_BALANCE = "zero-balance"
     CREDIT_BALANCE = "credit-balance"
     OVER_AMOUNT = "over-amount"

@@ -1,8 +1,8 @@
-"""Making entries: payments received, credits granted, and taking them back. Each once for its idempotency key, in the
-store transaction of the caller's, with a line in the audit log."""
+"""Making entries: payments received, credits granted, what the program posts itself, and taking all these back. Each
+once for its idempotency key, in the store transaction of the caller's, with a line in the audit log."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -31,6 +31,26 @@ class Recorded(msgspec.Struct, frozen=True):
     is_new: bool
 
 
+class Request(msgspec.Struct, frozen=True):
+    """What an entry is made for: who asks for what, and under which key it may be asked for again."""
+
+    kind: Kind
+    account: str
+    amount_micros: int | None
+    """In the account's favour; None: the total due."""
+    currency: str
+    actor: str
+    key: str
+    now: int
+    remark: str = ""
+    reverses: int | None = None
+
+    def digest(self) -> bytes:
+        """What is asked for."""
+        # 0, which nobody can ask for, stands for the total due: that is another one when the request comes again.
+        return digest(self.kind, self.amount_micros or 0, self.currency, self.remark, self.reverses)
+
+
 Due = Callable[[], int]
 """Tells the total that an account owes, in micro-units, within the store transaction that asks it."""
 
@@ -49,7 +69,7 @@ def record_payment(
 ) -> Recorded:
     """Money was received for an account. With `due` it is at most the total due, and all of that if no amount is given.
     Raises EntryRefused."""
-    return _record(cx, Kind.PAYMENT, account, amount_micros, currency, actor, key, now, remark, due)
+    return _record(cx, Request(Kind.PAYMENT, account, amount_micros, currency, actor, key, now, remark), due)
 
 
 def record_credit(
@@ -64,7 +84,17 @@ def record_credit(
     remark: str = "",
 ) -> Recorded:
     """Something is granted to an account, without money. Raises EntryRefused."""
-    return _record(cx, Kind.CREDIT, account, amount_micros, currency, actor, key, now, remark)
+    return _record(cx, Request(Kind.CREDIT, account, amount_micros, currency, actor, key, now, remark))
+
+
+def post(cx: sqlite3.Connection, request: Request, halves: Mapping[Book, int]) -> Recorded:
+    """Make an entry that the program itself has to make: what it adds to each book, in all zero. Its key need not be
+    printable: with a tab in front it is none that anybody sends. Raises EntryRefused."""
+    if (known := _known(cx, request)) is not None:
+        return known
+    _check_currency(cx, request.account, request.currency)
+    postings_made = [Posting(book, request.account, micros, request.currency) for book, micros in halves.items()]
+    return _add(cx, request, -halves.get(Book.RECEIVABLE, 0), postings_made)
 
 
 def reverse(
@@ -72,85 +102,67 @@ def reverse(
 ) -> Recorded:
     """Take an account's entry back, whole. Raises EntryRefused."""
     check_words(key, remark)
+    return take_back(cx, account, number, actor=actor, key=key, now=now, remark=remark)
+
+
+def take_back(
+    cx: sqlite3.Connection, account: str, number: int, *, actor: str, key: str, now: int, remark: str = ""
+) -> Recorded:
+    """The same under a key of the program's own, as with `post`."""
     original = postings.get(cx, number)
     if original is None or original.account != account:
         raise EntryRefused(Why.UNKNOWN_ENTRY, f"account {account} has no entry {number}: mind the number")
-    asked = digest(Kind.REVERSAL, -original.amount_micros, original.currency, remark, number)
-    if (known := _known(cx, account, key, asked)) is not None:
-        return Recorded(known, is_new=False)
+    micros, currency = -original.amount_micros, original.currency
+    request = Request(Kind.REVERSAL, account, micros, currency, actor, key, now, remark, number)
+    if (known := _known(cx, request)) is not None:
+        return known
     if original.kind is Kind.REVERSAL:
         raise EntryRefused(Why.REVERSED, f"entry {number} takes another one back: enter that one anew instead")
+    if original.kind is Kind.BILL:
+        raise EntryRefused(Why.BILL, f"entry {number} is a bill, which stays as it is: grant a credit instead")
     if (by := postings.reversal_of(cx, number)) is not None:
         raise EntryRefused(Why.REVERSED, f"entry {number} has been taken back already, by entry {by}")
-    entry = Entry(
-        id=postings.next_id(cx),
-        kind=Kind.REVERSAL,
-        account=account,
-        at=now,
-        actor=actor,
-        remark=remark,
-        idempotency_key=key,
-        reverses=number,
-        amount_micros=-original.amount_micros,
-        currency=original.currency,
-    )
     undone = [
         Posting(posting.book, posting.account, -posting.amount_micros, posting.currency)
         for posting in postings.postings_of(cx, number)
     ]
-    return _add(cx, entry, asked, undone)
+    return _add(cx, request, micros, undone)
 
 
-def _record(
-    cx: sqlite3.Connection,
-    kind: Kind,
-    account: str,
-    amount_micros: int | None,
-    currency: str,
-    actor: str,
-    key: str,
-    now: int,
-    remark: str,
-    due: Due | None = None,
-) -> Recorded:
-    if amount_micros is not None:
-        check_amount(amount_micros)
-    check_words(key, remark)
-    _check_currency(cx, account, currency)
-    # 0, which nobody can ask for, stands for the total due: that is another one when the request comes again.
-    asked = digest(kind, amount_micros or 0, currency, remark, None)
-    if (known := _known(cx, account, key, asked)) is not None:
-        return Recorded(known, is_new=False)
-    if due is not None:
-        amount_micros = payable(amount_micros, due())
-    assert amount_micros is not None, "an amount is left out only where a total is due"
-    check_amount(amount_micros)
+def _record(cx: sqlite3.Connection, request: Request, due: Due | None = None) -> Recorded:
+    if request.amount_micros is not None:
+        check_amount(request.amount_micros)
+    check_words(request.key, request.remark)
+    _check_currency(cx, request.account, request.currency)
+    if (known := _known(cx, request)) is not None:
+        return known
+    micros = request.amount_micros if due is None else payable(request.amount_micros, due())
+    assert micros is not None, "an amount is left out only where a total is due"
+    check_amount(micros)
+    halves = [
+        Posting(COUNTERPARTS[request.kind], request.account, micros, request.currency),
+        Posting(Book.RECEIVABLE, request.account, -micros, request.currency),
+    ]
+    return _add(cx, request, micros, halves)
+
+
+def _add(cx: sqlite3.Connection, request: Request, micros: int, halves: Sequence[Posting]) -> Recorded:
     entry = Entry(
         id=postings.next_id(cx),
-        kind=kind,
-        account=account,
-        at=now,
-        actor=actor,
-        remark=remark,
-        idempotency_key=key,
-        reverses=None,
-        amount_micros=amount_micros,
-        currency=currency,
+        kind=request.kind,
+        account=request.account,
+        at=request.now,
+        actor=request.actor,
+        remark=request.remark,
+        idempotency_key=request.key,
+        reverses=request.reverses,
+        amount_micros=micros,
+        currency=request.currency,
     )
-    return _add(
-        cx,
-        entry,
-        asked,
-        [
-            Posting(COUNTERPARTS[kind], account, amount_micros, currency),
-            Posting(Book.RECEIVABLE, account, -amount_micros, currency),
-        ],
-    )
-
-
-def _add(cx: sqlite3.Connection, entry: Entry, asked: bytes, halves: Sequence[Posting]) -> Recorded:
-    postings.add(cx, entry, asked, halves)
-    amount = f"{format_micros(abs(entry.amount_micros), 6)} {entry.currency}"
+    postings.add(cx, entry, request.digest(), halves)
+    # What changes nothing of what the account owes moves money all the same.
+    moved = abs(micros) or sum(posting.amount_micros for posting in halves if posting.amount_micros > 0)
+    amount = f"{format_micros(moved, 6)} {entry.currency}"
     detail = f"entry {entry.id}, {amount}"
     if entry.reverses is not None:
         detail = f"entry {entry.id} takes back entry {entry.reverses}, {amount}"
@@ -160,20 +172,21 @@ def _add(cx: sqlite3.Connection, entry: Entry, asked: bytes, halves: Sequence[Po
     return Recorded(entry, is_new=True)
 
 
-def _known(cx: sqlite3.Connection, account: str, key: str, asked: bytes) -> Entry | None:
+def _known(cx: sqlite3.Connection, request: Request) -> Recorded | None:
     """The entry that was made under a key, if what was asked for is the same."""
-    found = postings.keyed(cx, account, key)
+    found = postings.keyed(cx, request.account, request.key)
     if found is None:
         return None
     entry, before = found
-    if before != asked:
+    if before != request.digest():
         raise EntryRefused(
             Why.KEY, f"this idempotency key made entry {entry.id}, which is another: give every entry a key of its own"
         )
-    return entry
+    return Recorded(entry, is_new=False)
 
 
 def _check_currency(cx: sqlite3.Connection, account: str, currency: str) -> None:
+    """Raise EntryRefused unless an account is there and kept in a currency."""
     row = cx.execute("SELECT currency FROM accounts WHERE shard = 0 AND account = ?", (account,)).fetchone()
     if row is None:
         raise EntryRefused(Why.UNKNOWN_ACCOUNT, f"there is no account {account}: mind the number")

@@ -7,11 +7,16 @@ from typing import Any, Final
 from control.ledger.entry import Book, Entry, Kind, Posting
 from rating.cdr import MICROS
 
-_ENTRY: Final = (
+_COLUMNS: Final = (
     "SELECT e.id, e.kind, e.account, e.at, e.actor, e.remark, e.idempotency_key, e.reverses,"
-    " -p.amount_micros, p.currency FROM ledger_entries e"
-    " JOIN ledger_postings p ON p.entry = e.id AND p.book = 'receivable'"
+    " -coalesce(p.amount_micros, 0),"
+    " coalesce(p.currency, (SELECT currency FROM ledger_postings WHERE entry = e.id)) FROM ledger_entries e"
 )
+_OF_RECEIVABLE: Final = "JOIN ledger_postings p ON p.entry = e.id AND p.book = 'receivable'"
+_ENTRY: Final = f"{_COLUMNS} {_OF_RECEIVABLE}"
+"""What changes what an account owes."""
+_ANY_ENTRY: Final = f"{_COLUMNS} LEFT {_OF_RECEIVABLE}"
+"""Those too that move money between other books."""
 
 
 def add(cx: sqlite3.Connection, entry: Entry, request_digest: bytes, postings: Sequence[Posting]) -> None:
@@ -37,6 +42,38 @@ def add(cx: sqlite3.Connection, entry: Entry, request_digest: bytes, postings: S
     )
 
 
+def add_many(cx: sqlite3.Connection, made: Sequence[tuple[Entry, bytes, Sequence[Posting]]]) -> None:
+    """Write some hundred entries at most, each with the digest of what was asked for and its postings, in a statement a
+    table: with executemany the interpreter lock is given up, and fought for, at every row."""
+    if not made:
+        return
+    for entry, _, postings in made:
+        assert sum(posting.amount_micros for posting in postings) == 0, f"entry {entry.id} does not sum to zero"
+    cx.execute(
+        "INSERT INTO ledger_entries (shard, id, kind, account, at, actor, remark, idempotency_key, request_digest,"  # noqa: S608  # only marks for values
+        f" reverses) VALUES {', '.join(['(0, ?, ?, ?, ?, ?, ?, ?, ?, ?)'] * len(made))}",
+        [
+            value
+            for entry, request_digest, _ in made
+            for value in (
+                entry.id, entry.kind, entry.account, entry.at, entry.actor, entry.remark, entry.idempotency_key,
+                request_digest, entry.reverses,
+            )
+        ],
+    )  # fmt: skip
+    (last,) = cx.execute("SELECT coalesce(max(id), 0) FROM ledger_postings").fetchone()
+    halves = [(entry.id, posting) for entry, _, postings in made for posting in postings]
+    cx.execute(
+        "INSERT INTO ledger_postings (shard, id, entry, book, account, amount_micros, currency)"  # noqa: S608  # only marks for values
+        f" VALUES {', '.join(['(0, ?, ?, ?, ?, ?, ?)'] * len(halves))}",
+        [
+            value
+            for number, (entry, posting) in enumerate(halves, last + 1)
+            for value in (number, entry, posting.book, posting.account, posting.amount_micros, posting.currency)
+        ],
+    )
+
+
 def next_id(cx: sqlite3.Connection) -> int:
     """The number of the next entry."""
     (last,) = cx.execute("SELECT coalesce(max(id), 0) FROM ledger_entries").fetchone()
@@ -58,7 +95,7 @@ def keyed(cx: sqlite3.Connection, account: str, key: str) -> tuple[Entry, bytes]
 
 def get(cx: sqlite3.Connection, number: int) -> Entry | None:
     """One entry."""
-    row = cx.execute(f"{_ENTRY} WHERE e.id = ?", (number,)).fetchone()
+    row = cx.execute(f"{_ANY_ENTRY} WHERE e.id = ?", (number,)).fetchone()
     return _entry(row) if row else None
 
 
@@ -76,20 +113,24 @@ def postings_of(cx: sqlite3.Connection, number: int) -> list[Posting]:
     return [Posting(Book(book), account, amount, currency) for book, account, amount, currency in rows]
 
 
-def entries(cx: sqlite3.Connection, account: str, *, limit: int, before: int | None = None) -> list[Entry]:
-    """The newest entries of an account first, at most `limit` of them; of those before `before`, if it is given."""
+def entries(
+    cx: sqlite3.Connection, account: str, *, limit: int, before: int | None = None, besides: Kind | None = None
+) -> list[Entry]:
+    """The newest entries of an account first that change what it owes, at most `limit` of them; of those before
+    `before`, if it is given, and that are none of the kind `besides`."""
     where, values = ("", ()) if before is None else (" AND e.id < ?", (before,))
     rows = cx.execute(
-        f"{_ENTRY} WHERE e.shard = 0 AND e.account = ?{where} ORDER BY e.id DESC LIMIT ?", (account, *values, limit)
+        f"{_ENTRY} WHERE e.shard = 0 AND e.account = ? AND e.kind <> ?{where} ORDER BY e.id DESC LIMIT ?",
+        (account, besides or "", *values, limit),
     )
     return [_entry(row) for row in rows]
 
 
-def paid_by_account(cx: sqlite3.Connection) -> Iterator[tuple[str, int]]:
-    """Of every account with entries: its payments and credits, less what was taken back."""
+def owed_by_account(cx: sqlite3.Connection) -> Iterator[tuple[str, int]]:
+    """Of every account with entries: its bills less its payments and credits."""
     # In two parts, millions and the rest: in one a sum could go beyond SQLite's 64 bits.
     rows = cx.execute(
-        f"SELECT account, -sum(amount_micros / {MICROS}), -sum(amount_micros % {MICROS}) FROM ledger_postings"  # noqa: S608  # a number and a name of ours
+        f"SELECT account, sum(amount_micros / {MICROS}), sum(amount_micros % {MICROS}) FROM ledger_postings"  # noqa: S608  # a number and a name of ours
         f" WHERE shard = 0 AND book = '{Book.RECEIVABLE}' GROUP BY account"
     )
     for account, whole, rest in rows:

@@ -2,16 +2,22 @@
 
 import sqlite3
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from control.ledger import payments, postings
 from control.ledger.balances import Balances
-from control.ledger.entry import Entry
+from control.ledger.entry import Entry, Kind
 from control.ledger.payments import Due, Recorded
 from rating.store.port import Store
 
+T = TypeVar("T")
+
+Record = Callable[[sqlite3.Connection], Recorded]
+"""Makes an entry in a store transaction."""
+Enter = Callable[[Record], Recorded]
+"""Has an entry made in the store transaction that is under way; the balances know it at once."""
 Watch = Callable[[sqlite3.Connection, Entry, int], None]
-"""Called with a new entry, at an instant, in the transaction that makes it, when the balances know it already."""
+"""Called with a new entry, at an instant, at the end of the transaction that makes it; the balances know it already."""
 
 
 def _unwatched(_cx: sqlite3.Connection, _entry: Entry, _now: int) -> None:
@@ -67,21 +73,40 @@ class Ledger:
             lambda cx: payments.reverse(cx, account, number, actor=actor, key=key, now=now, remark=remark)
         )
 
-    async def entries(self, account: str, *, limit: int, before: int | None = None) -> list[Entry]:
-        """The newest entries of an account first."""
-        return await self._store.read(lambda cx: postings.entries(cx, account, limit=limit, before=before))
+    async def entries(
+        self, account: str, *, limit: int, before: int | None = None, besides: Kind | None = None
+    ) -> list[Entry]:
+        """The newest entries of an account first, those of the kind `besides` left out."""
+        return await self._store.read(
+            lambda cx: postings.entries(cx, account, limit=limit, before=before, besides=besides)
+        )
 
-    async def _make(self, record: Callable[[sqlite3.Connection], Recorded]) -> Recorded:
-        return await self._store.transact(self._recorded, record)
+    async def together(self, work: Callable[[sqlite3.Connection, Enter], T]) -> T:
+        """The result of `work(connection, enter)`, one store transaction in which entries are made with the rows that
+        go with them; `enter` makes them. What `work` raises undoes all of it, and is raised."""
+        return await self._store.transact(self._together, work)
 
-    def _recorded(self, cx: sqlite3.Connection, record: Callable[[sqlite3.Connection], Recorded]) -> Recorded:
-        """In the store's thread: whatever transaction comes next there reckons with the entry."""
-        recorded = record(cx)
-        if recorded.is_new:
-            self.balances.apply(recorded.entry)
-            try:
-                self._watch(cx, recorded.entry, recorded.entry.at)
-            except BaseException:
-                self.balances.undo(recorded.entry)
-                raise
-        return recorded
+    async def _make(self, record: Record) -> Recorded:
+        return await self.together(lambda _, enter: enter(record))
+
+    def _together(self, cx: sqlite3.Connection, work: Callable[[sqlite3.Connection, Enter], T]) -> T:
+        """In the store's thread: whatever comes next there, in this transaction or after it, reckons with the
+        entries."""
+        made: list[Entry] = []
+
+        def enter(record: Record) -> Recorded:
+            recorded = record(cx)
+            if recorded.is_new:
+                self.balances.apply(recorded.entry)
+                made.append(recorded.entry)
+            return recorded
+
+        try:
+            done = work(cx, enter)
+            for entry in made:
+                self._watch(cx, entry, entry.at)
+            return done
+        except BaseException:
+            for entry in made:
+                self.balances.undo(entry)
+            raise

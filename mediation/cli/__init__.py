@@ -10,6 +10,7 @@ from mediation.cli import (
     account_for,
     backup,
     bench,
+    bill_run,
     check_config,
     demo,
     explain,
@@ -30,8 +31,8 @@ from rating.store.errors import StoreError
 from rating.tariff import TariffError
 
 _COMMANDS = (
-    demo, serve, check_config, migrate, import_files, rate, explain, export, recount, account_for, suspense, backup,
-    user, token, bench, simulate,
+    demo, serve, check_config, migrate, import_files, rate, explain, export, recount, account_for, suspense, bill_run,
+    backup, user, token, bench, simulate,
 )  # fmt: skip
 
 _EPILOG = """exit codes: 0 done, 1 failed while working, 2 wrong usage or configuration

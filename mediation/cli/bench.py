@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from mediation.bench.bill import BillOptions, run_bill
 from mediation.bench.detect import DetectOptions, run_detect, words_of
 from mediation.bench.ingest import IngestOptions, run_ingest
 from mediation.bench.pages import LEAST_ACCOUNTS, PagesOptions, run_pages
@@ -63,6 +64,7 @@ def add_parser(commands: Any) -> None:
     add_json(search)
     _add_pages(kinds)
     _add_detect(kinds)
+    _add_bill(kinds)
 
 
 def _add_pages(kinds: Any) -> None:
@@ -87,6 +89,24 @@ def _add_pages(kinds: Any) -> None:
         "--directory", type=Path, metavar="DIR", help="where to put the store (default: a temporary one)"
     )
     add_json(pages)
+
+
+def _add_bill(kinds: Any) -> None:
+    bill = kinds.add_parser(
+        "bill", help="a bill run, while records come in",
+        description="Start the daemon as its own process on a fresh store and post records of an ended cycle at full"
+        " speed: that is its capacity. Then post others at half of it, and meanwhile issue the bills of all accounts."
+        " Afterwards `recount` must find no difference.",
+        epilog="--json: accounts, bills, transactions (when the run begins), seconds, ingest_per_s (during the run),"
+        " capacity_per_s, ingest_went_on (until the end of it), charges, run_cpu_s and run_rss_mb of the bill run,"
+        " daemon_cpu_s, and others_cores: how many cores were busy with something else, the load generator's included.",
+    )  # fmt: skip
+    bill.add_argument("--accounts", type=_count, default=100_000, metavar="N", help="default 100000")
+    bill.add_argument("--transactions", type=_count, default=1_000_000, metavar="N", help="to bill (default 1000000)")
+    bill.add_argument("--seconds", type=_count, default=60, metavar="S", help="of records beside it (default 60)")
+    bill.add_argument("--prefixes", type=_count, default=20_000, metavar="N", help="of the deck (default 20000)")
+    bill.add_argument("--directory", type=Path, metavar="DIR", help="where to put the store (default: a temporary one)")
+    add_json(bill)
 
 
 def _add_detect(kinds: Any) -> None:
@@ -130,6 +150,10 @@ def run(args: argparse.Namespace) -> int:
         wanted = PagesOptions(args.records, args.seconds, max(args.accounts, LEAST_ACCOUNTS), args.prefixes)
         with tempfile.TemporaryDirectory(prefix="tollkeeper-bench-", dir=args.directory) as directory:
             figures = run_pages(wanted, Path(directory))
+    elif args.bench == "bill":
+        billed = BillOptions(args.accounts, args.transactions, args.prefixes, args.seconds)
+        with tempfile.TemporaryDirectory(prefix="tollkeeper-bench-", dir=args.directory) as directory:
+            figures = run_bill(billed, Path(directory))
     elif args.bench == "detect":
         asked = DetectOptions(args.firings, args.records, args.accounts, args.prefixes, args.seconds)
         with tempfile.TemporaryDirectory(prefix="tollkeeper-bench-", dir=args.directory) as directory:

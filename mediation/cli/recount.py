@@ -1,4 +1,4 @@
-"""`tollkeeper recount`: every counter recomputed from the transactions, and compared."""
+"""`tollkeeper recount`: every counter, balance and bill recomputed from transactions and ledger, and compared."""
 
 import argparse
 import sqlite3
@@ -7,14 +7,20 @@ from typing import Any, Final
 
 import msgspec
 
+from control.billing.bill_rows import last_number
+from control.billing.billed import Billed
+from control.billing.recounting import recount_billed, recount_bills
+from control.ledger import Balances, ledger_differences
+from control.ledger.postings import next_id, unbalanced
 from mediation.cli.options import add_command, add_config, add_json, configuration, print_json, reading
 from mediation.config import Config
 from mediation.failure import Failure
 from mediation.ops import CountersAnswer
+from mediation.writer_bills import BALANCES_PATH, BalancesAnswer, balances_as_of, balances_in
 from mediation.writer_socket import ask_daemon
 from rating.counters import Counters, unpack
 from rating.money import format_micros
-from rating.recount import as_sums, differences, recount
+from rating.recount import Difference, as_sums, differences, recount
 from rating.store import snapshots
 from rating.store.partitions import last_id, partitions
 from rating.store.provisioning import get_accounts
@@ -26,11 +32,11 @@ _SHOWN: Final = 100
 def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = add_command(
-        commands, "recount", run, "recompute every counter from the transactions",
-        "Recompute every counter from the transactions, independently of the running code, and print the differences:"
-        " to the daemon's own counters as of one transaction while it runs, else to the stored snapshot with what"
-        " came after it. Exit 1 if"
-        " there are any.",
+        commands, "recount", run, "recompute every counter and balance from the transactions",
+        "Recompute every counter and bill from the transactions and every balance from the ledger, independently of the"
+        " running code, and print the differences: to the daemon's own counters and balances, each as of one"
+        " transaction, while it runs, else to the stored snapshot with what came after it, and to the balances that a"
+        " start would load. Exit 1 if there are any.",
     )  # fmt: skip
     add_config(parser)
     add_json(parser)
@@ -43,14 +49,10 @@ def run(args: argparse.Namespace) -> int:
         counted, source = _counters(config, cx)
         accounts = get_accounts(cx)
         truth = recount(cx, accounts, counted.covers_id)
-    found = differences(as_sums(unpack(counted.parts), accounts), truth.sums)
-    for difference in found[:_SHOWN]:
-        account, period, first_day, was, is_ = difference
-        line = f"account {account}, {period} from {first_day}:"
-        for name, a, b in zip(("charge_micros", "duration_us", "calls", "transactions"), was, is_, strict=True):
-            if a != b:
-                line += f" {name} counted {a}, recounted {b};"
-        print(line.rstrip(";"), file=sys.stderr)
+        bills, wrong = _recounted_money(config, cx)
+    found = [_told(one) for one in differences(as_sums(unpack(counted.parts), accounts), truth.sums)] + wrong
+    for line in found[:_SHOWN]:
+        print(line, file=sys.stderr)
     charges = format_micros(truth.charge_micros, 6)
     if args.json:
         print_json(
@@ -61,14 +63,54 @@ def run(args: argparse.Namespace) -> int:
                 "differences": len(found),
                 "as_of": counted.covers_id,
                 "compared_with": source,
+                "bills": bills,
             }
         )
     else:
         print(
-            f"{truth.transactions} transactions up to {counted.covers_id}, charges {charges}:"
+            f"{truth.transactions} transactions up to {counted.covers_id}, charges {charges}, {bills} bills:"
             f" {len(found)} differences to {source}"
         )
     return 1 if found else 0
+
+
+def _told(difference: Difference) -> str:
+    """A counter's difference, in words."""
+    account, period, first_day, was, is_ = difference
+    names = ("charge_micros", "duration_us", "calls", "transactions")
+    parts = [
+        f"{name} counted {counted}, recounted {recounted}"
+        for name, counted, recounted in zip(names, was, is_, strict=True)
+        if counted != recounted
+    ]
+    return f"account {account}, {period} from {first_day}: {'; '.join(parts)}"
+
+
+def _recounted_money(config: Config, cx: sqlite3.Connection) -> tuple[int, list[str]]:
+    """How many bills there are, and in words where balances, ledger and bills do not agree."""
+    standing = _balances(config, cx)
+    owed, billed = (
+        {account: int(micros) for account, micros in told.items()} for told in (standing.owed, standing.billed)
+    )
+    wrong = [
+        f"account {account}: balance_micros counted {was}, recounted {is_}"
+        for account, was, is_ in ledger_differences(cx, owed, standing.entry)
+    ]
+    wrong += [f"ledger entry {number}: its postings sum to {total}, not to zero" for number, total in unbalanced(cx)]
+    wrong += recount_billed(cx, billed, standing.bill)
+    bills, wrong_bills = recount_bills(cx, standing.bill)
+    return bills, wrong + wrong_bills
+
+
+def _balances(config: Config, cx: sqlite3.Connection) -> BalancesAnswer:
+    """The running daemon's balances, else those that a start would load."""
+    running = ask_daemon(config.store.path, "GET", BALANCES_PATH)
+    if running is not None and running[0] == 200:
+        return balances_in(running[1])
+    if running is not None:
+        raise Failure("the daemon did not give its balances: look at its log, or stop it and recount again")
+    entry, bill = next_id(cx) - 1, last_number(cx)
+    return balances_as_of(entry, bill, Balances.load(cx).all(), Billed.load(cx).all())
 
 
 def _counters(config: Config, cx: sqlite3.Connection) -> tuple[CountersAnswer, str]:

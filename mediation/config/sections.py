@@ -123,6 +123,14 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Billing:
+    """[billing]: bills on schedule."""
+
+    after_s: Annotated[int, Key("after"), Duration("1s", "31d", '"2h"')] = 7200
+    """So long after its end a bill cycle is billed: records that come late until then are still on its bill."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rating:
     """[rating]: how and where records are rated."""
 
@@ -145,6 +153,7 @@ class Config:
     switches: Annotated[tuple[Switch, ...], Named(Switch)] = ()
     mail: Annotated[Mail | None, Section(Mail)] = None
     control: Annotated[Control | None, Section(Control)] = None
+    billing: Annotated[Billing | None, Section(Billing)] = None
     rating: Annotated[Rating, Section(Rating)] = Rating()
 
     @property

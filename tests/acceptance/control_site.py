@@ -5,9 +5,9 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Any, Final, Protocol, Self, TypeVar
 
 from aiohttp import web
 
@@ -53,11 +53,35 @@ class FakeSwitch:
         """What was done to a number, in order."""
         return [change for change, key in self.changes if key == number]
 
-    async def answer(self, request: web.Request) -> web.Response:
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """It answers, at `url`."""
+        application = web.Application()
+        application.router.add_post("/RPC", self.answer)
+        runner = web.AppRunner(application, shutdown_timeout=0)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}/RPC"
+        try:
+            yield
+        finally:
+            await runner.cleanup()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         """One JSON-RPC request."""
         message = await request.json()
-        known: Callable[..., dict[str, Any]] = getattr(self, message["method"].replace(".", "_"))
-        said = known(*message["params"])
+        return self.response(message, self.carry_out(message["method"], message["params"]))
+
+    def carry_out(self, method: str, parameters: Sequence[Any]) -> dict[str, Any]:
+        """Do it: what there is to say."""
+        known: Callable[..., dict[str, Any]] = getattr(self, method.replace(".", "_"))
+        return known(*parameters)
+
+    @staticmethod
+    def response(message: dict[str, Any], said: dict[str, Any]) -> web.Response:
+        """A result or fault as the answer to a request."""
         return web.json_response(
             {"jsonrpc": "2.0", **said, "id": message["id"]}, status=200 if "result" in said else 500
         )
@@ -65,7 +89,7 @@ class FakeSwitch:
     def htable_get(self, _: str, key: str) -> dict[str, Any]:
         """Whether a number is barred."""
         if key not in self.table:
-            return _fault(500, "Key name doesn't exist in htable.")
+            return fault(500, "Key name doesn't exist in htable.")
         return {"result": {"item": {"name": key, "value": self.table[key], "flags": 2, "expire": "NEVER"}}}
 
     def htable_sets(self, _: str, key: str, value: str) -> dict[str, Any]:
@@ -78,47 +102,42 @@ class FakeSwitch:
         """Restore it."""
         self.changes.append(("delete", key))
         if self.table.pop(key, None) is None:
-            return _fault(404, "Key not found in htable.")
+            return fault(404, "Key not found in htable.")
         return {"result": "Ok. Key deleted."}
 
     def dlg_list_match(self, *_: object) -> dict[str, Any]:
         """Nobody is calling."""
-        return _fault(404, "Not found")
+        return fault(404, "Not found")
 
 
-def _fault(code: int, message: str) -> dict[str, Any]:
+def fault(code: int, message: str) -> dict[str, Any]:
+    """A refusal."""
     return {"error": {"code": code, "message": message}}
 
 
-class Peers:
-    """The switch and the mail server, in a loop of their own."""
+class Around:
+    """What lives beside a daemon, in a loop of its own."""
 
     def __init__(self) -> None:
-        self.switch = FakeSwitch()
-        self.mail: MailServer
         self._loop = asyncio.new_event_loop()
         self._up, self._over = threading.Event(), asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name="peers", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="around the daemon", daemon=True)
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
+            runner.run(self._live())
 
-    async def _serve(self) -> None:
-        application = web.Application()
-        application.router.add_post("/RPC", self.switch.answer)
-        runner = web.AppRunner(application, shutdown_timeout=0)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = runner.addresses[0][:2]
-        self.switch.url = f"http://{host}:{port}/RPC"
-        async with mail_server() as self.mail:
+    async def _live(self) -> None:
+        async with AsyncExitStack() as stack:
+            await self.open(stack)
             self._up.set()
             await self._over.wait()
-        await runner.cleanup()
 
-    def __enter__(self) -> "Peers":
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Begin everything that is to end with it."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._up.wait(WITHIN_S)
         return self
@@ -129,8 +148,22 @@ class Peers:
         assert not self._thread.is_alive()
 
     def ask(self, question: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The result of a coroutine in the peers' loop."""
+        """The result of a coroutine in the loop beside the daemon."""
         return asyncio.run_coroutine_threadsafe(question(), self._loop).result(WITHIN_S)
+
+
+class Peers(Around):
+    """The switch and the mail server."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.switch = FakeSwitch()
+        self.mail: MailServer
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Both."""
+        await stack.enter_async_context(self.switch.serving())
+        self.mail = await stack.enter_async_context(mail_server())
 
     @property
     def subjects(self) -> list[tuple[str, str]]:
@@ -145,11 +178,38 @@ def peers() -> Iterator[Peers]:
         yield running
 
 
+class TakesMail(Protocol):
+    """A mail server."""
+
+    @property
+    def port(self) -> int:
+        """Of the loopback."""
+
+
+class Beside(Protocol):
+    """Whom a daemon mails by, and commands."""
+
+    @property
+    def switch(self) -> FakeSwitch:
+        """Of the lines that name no other."""
+
+    @property
+    def mail(self) -> TakesMail:
+        """For all mail."""
+
+
 def provision(
-    site: Site, peers: Peers, numbers: Sequence[int], *, limit: str = "10.00", switch: str | None = None, more: str = ""
+    site: Site,
+    peers: Beside,
+    numbers: Sequence[int],
+    *,
+    limit: str = "10.00",
+    switch: str | None = None,
+    more: str = "",
+    switch_of: Callable[[int], str] = lambda _: SWITCH,
 ) -> None:
-    """Accounts with a small credit limit, whose lines are at the switch: the peers', or one at another URL; `more`
-    lines of configuration."""
+    """Accounts with a small credit limit, whose lines are at the switch: the peers', or one at another URL, or each as
+    `switch_of` says; `more` lines of configuration."""
     acting = ACTING.format(mail=peers.mail.port, url=switch or peers.switch.url)
     site.config.write_text(site.config.read_text() + acting + more)
     site.provision(numbers)
@@ -158,7 +218,7 @@ def provision(
     )
     head = "account,name,email,currency,timezone,credit_limit,tariff,agent,cycle_day\n"
     site.done("import", "accounts", site.write("accounts.csv", head + rows))
-    rows = "".join(f"{line(n)},{account(n)},Transcontinental,long-distance,{SWITCH}\n" for n in numbers)
+    rows = "".join(f"{line(n)},{account(n)},Transcontinental,long-distance,{switch_of(n)}\n" for n in numbers)
     site.done("import", "lines", site.write("lines.csv", "line,account,provider,service,switch\n" + rows))
 
 

@@ -14,10 +14,18 @@ PAGES = {
     "stella": (
         "/live", "/accounts", "/accounts?q=nobody", f"/accounts/{account(0)}", f"/accounts/{account(3)}",
         "/transactions", "/transactions?column=charge&op=%3E&value=much", "/suspense", "/suspense?reason=unknown-line",
-        "/feeds", "/health", "/account?done=password",
+        "/feeds", "/health", "/account?done=password", "/monitor/new?json", "/monitor?after=999", "/firings?account=1",
+        "/orders?account=1", "/audit?from=never", f"/accounts/{account(0)}/access", f"/accounts/{account(0)}/payments",
     ),
-    "carol": ("/home", "/transactions?column=place&op=contains&value=London&sort=-charge", "/account"),
-    "agnes": ("/account",),
+    "oscar": ("/orders?state=failed",),
+    "carol": (
+        "/home", "/transactions?column=place&op=contains&value=London&sort=-charge", "/account", "/payment-options",
+        "/payment-options?done=enrolled",
+    ),
+    "agnes": (
+        "/agent/accounts", "/agent/accounts?column=due&op=%3E&value=much", f"/agent/accounts/{account(6)}",
+        "/agent/notices", "/account",
+    ),
 }  # fmt: skip
 FOLLOWED = {"/transactions": "a[href^='/transactions/']", "/suspense?reason=unknown-line": "a[href^='/suspense/']"}
 """Pages whose first such link leads to a page to be looked at too."""

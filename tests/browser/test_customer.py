@@ -124,7 +124,8 @@ async def test_the_overview_says_what_is_used_and_left(visitor: Visitor) -> None
     assert unbilled + left == 2500
     assert "within the limit" in await visitor.page.locator("main").inner_text()
     assert await visitor.page.get_by_role("img", name="Charges of the last 30 days").is_visible()
-    assert await visitor.page.get_by_role("navigation").get_by_role("link").all_inner_texts() == ["Overview", "Calls"]
+    links = await visitor.page.get_by_role("navigation").get_by_role("link").all_inner_texts()
+    assert links[:2] == ["Overview", "Calls"]
 
 
 async def test_anothers_call_is_not_there(visitor: Visitor) -> None:

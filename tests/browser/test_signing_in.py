@@ -105,5 +105,6 @@ async def tab_to(visitor: Visitor, link: str) -> None:
 
 async def test_an_agent_has_an_entrance_and_nothing_of_others(visitor: Visitor) -> None:
     await visitor.sign_in("agnes")
-    assert await visitor.heading() == "Your account"
-    assert await visitor.page.get_by_role("navigation").get_by_role("link").count() == 0
+    assert await visitor.heading() == "Your accounts"
+    links = await visitor.page.get_by_role("navigation").get_by_role("link").all_inner_texts()
+    assert links == ["Accounts", "Notices"]

@@ -114,7 +114,7 @@ async def server(kamailio: FakeKamailio) -> AsyncIterator[TestServer]:
 
 @pytest.fixture
 async def driver(server: TestServer) -> AsyncIterator[KamailioBarring]:
-    driver = KamailioBarring(str(server.make_url("/RPC")), timeout_s=0.2)
+    driver = KamailioBarring(str(server.make_url("/RPC")), timeout_s=0.5)
     yield driver
     await driver.close()
 

@@ -34,17 +34,17 @@ async def test_a_payment_moves_the_balance_once_and_survives(store: SqliteStore)
     assert {one.entry.id for one in recorded} == {1}
     await ledger.credit(ACCOUNT, 5, "USD", actor="stella", key="k2")
     await ledger.reverse(ACCOUNT, 1, actor="stella", key="k3", remark="bounced")
-    assert ledger.balances.paid(ACCOUNT) == 5
+    assert ledger.balances.owed(ACCOUNT) == -5
     assert [entry.amount_micros for entry in await ledger.entries(ACCOUNT, limit=10)] == [-HUNDRED, 5, HUNDRED]
-    assert await store.read(ledger_differences, ledger.balances) == []
-    assert (await store.read(Balances.load)).paid(ACCOUNT) == 5
+    assert await store.read(ledger_differences, ledger.balances.all()) == []
+    assert (await store.read(Balances.load)).owed(ACCOUNT) == -5
 
 
 async def test_who_watches_sees_the_new_balance_in_the_same_transaction(store: SqliteStore) -> None:
     seen: list[tuple[int, int, int, bool]] = []
 
     def watch(cx: sqlite3.Connection, entry: Entry, now: int) -> None:
-        seen.append((entry.id, balances.paid(entry.account), now, cx.in_transaction))
+        seen.append((entry.id, -balances.owed(entry.account), now, cx.in_transaction))
 
     balances = Balances()
     ledger = Ledger(store, lambda: NOW, balances, watch)
@@ -62,6 +62,6 @@ async def test_an_entry_that_comes_to_nothing_moves_no_balance(store: SqliteStor
         await ledger.pay(ACCOUNT, HUNDRED, "USD", actor="stella", key="k1")
     with pytest.raises(EntryRefused):
         await ledger.pay(ACCOUNT, HUNDRED, "EUR", actor="stella", key="k2")
-    assert ledger.balances.paid(ACCOUNT) == 0
+    assert ledger.balances.owed(ACCOUNT) == 0
     assert await ledger.entries(ACCOUNT, limit=10) == []
-    assert await store.read(ledger_differences, ledger.balances) == []
+    assert await store.read(ledger_differences, ledger.balances.all()) == []

@@ -51,7 +51,7 @@ async def call(visitor: Visitor, method: str, path: str, body: object = None, st
 
 
 def paid_micros(web: WebSite) -> int:
-    return web.acting.room.ledger.balances.paid(ADA)
+    return -web.acting.room.ledger.balances.owed(ADA)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +144,35 @@ async def test_events_go_on_by_key(staff: Visitor) -> None:
         found += [event["name"] for event in page["items"]]
         after = page["next"]
     assert (found, after) == (["a", "b", "c"], None)
+
+
+async def test_what_an_event_would_have_fired_for_is_told_and_nothing_is_made(staff: Visitor) -> None:
+    told = await staff.send(f"{EVENTS}/preview", EVENT)
+    (one,) = told["items"]
+    keys = ("count", "fired_for", "accounts", "looked_at", "stopped")
+    assert [told[key] for key in keys] == [1, 1, 1, 1, None]
+    assert (one["account"], one["threshold"], one["trace"][0]["value"]) == (ADA, "charges above 2.00", "2.60")
+    assert (one["at"], one["period_start"]) == ("2026-11-20T14:07:31Z", "2026-11-01T04:00:00Z")
+    assert (await staff.json(f"/api/v1/transactions/{one['transaction']}"))["transaction"]["account"] == ADA
+    assert (told["since"], told["until"]) == ("2026-08-20T15:00:00Z", "2026-11-20T15:00:00Z")
+    assert (await staff.json(EVENTS), (await staff.json("/api/v1/firings"))["items"]) == (
+        {"items": [], "next": None},
+        [],
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"when": {**EVENT["when"], "above": "-1"}}, "when.above: '-1' is not"),
+        ({"accounts": {"numbers": ["1"]}}, "accounts.numbers: there is no account 1"),
+    ],
+)
+async def test_what_is_wrong_with_an_event_to_be_tried_is_named(
+    staff: Visitor, operator: Visitor, change: dict[str, Any], words: str
+) -> None:
+    assert (await staff.send(f"{EVENTS}/preview", {**EVENT, **change}, status=422))["detail"].startswith(words)
+    await operator.send(f"{EVENTS}/preview", EVENT, status=403)
 
 
 # What they did.
@@ -241,6 +270,22 @@ async def test_what_is_dropped_stays_free(web: WebSite, staff: Visitor, operator
     assert [(order["id"], order["state"]) for order in done["items"]] == [(number, "cancelled")]
     assert await web.store.read(bars.open_of_account, ADA) == []
     await operator.send("/api/v1/access-orders/drop", {"ids": [number], "remark": "again"}, status=409)
+
+
+async def test_operators_have_an_order_tried_again_that_failed(
+    web: WebSite, staff: Visitor, operator: Visitor, ada: Visitor
+) -> None:
+    made = await staff.send(f"/api/v1/accounts/{ADA}/bar", {"services": ["voice-mail"], "reason": "x"}, status=202)
+    path = f"/api/v1/access-orders/{made['items'][0]['id']}/retry"
+    assert "is planned" in (await operator.send(path, b"", status=409))["detail"]
+    await web.store.transact(
+        lambda cx: cx.execute("UPDATE access_orders SET state = 'failed', next_at = NULL").rowcount
+    )
+    again = await operator.send(path, b"")
+    assert (again["state"], "token:a program of operator" in again["words"]) == ("planned", True)
+    assert (await operator.json("/api/v1/access-orders?state=planned"))["items"] == [again]
+    await operator.send("/api/v1/access-orders/99/retry", b"", status=404)
+    await ada.send(path, b"", status=403)
 
 
 # Payments.

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Sequence
 from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
 from access.orders import State
 from control.control_room import ControlRoom
+from control.events import preview
 from rating.store.batch import Row
 from tests.builders import a_batch, cdr_json, lines_csv
 from tests.integration.web_site import ADA, ADAS_LINE, BOB, BOBS_LINE, Visitor, WebSite, opened
@@ -132,12 +134,60 @@ async def test_an_event_too_rich_for_the_form_is_shown_and_changed_as_json(room:
 
 async def test_events_are_paused_resumed_and_deleted(room: ControlRoom, stella: Visitor) -> None:
     await stella.post("/monitor/new", **FORM)
-    assert "! paused" in seen(await stella.follow(await stella.post("/monitor/state", event="1", do="pause")))
-    assert "✓ active" in seen(await stella.follow(await stella.post("/monitor/state", event="1", do="resume")))
+    await stella.post("/monitor/new", **FORM | {"name": "Others"})
+    both = [("id", "1"), ("id", "2")]
+    paused = seen(await stella.follow(await stella.post("/monitor/state", *both, do="pause")))
+    assert "2 account events are paused" in paused
+    assert paused.count("! paused") == 2
+    resumed = seen(await stella.follow(await stella.post("/monitor/state", ("id", "1"), do="resume")))
+    assert "1 account event is active again" in resumed
+    assert (resumed.count("✓ active"), resumed.count("! paused")) == (1, 1)
+    await stella.post("/monitor/state", id="2", do="delete")
     assert "tick some" in seen(await (await stella.post("/monitor/state", do="delete")).text())
     assert len(await room.events()) == 1
-    assert "No account events" in seen(await stella.follow(await stella.post("/monitor/state", event="1", do="delete")))
+    assert "No account events" in seen(await stella.follow(await stella.post("/monitor/state", id="1", do="delete")))
     await stella.get("/monitor/1", status=404)
+
+
+PREVIEW = FORM | {"do": "preview", "measure.1": "charges", "value.1": "2.00", "services": "", "alert_account": ""}
+"""Of what Ada has used already."""
+
+
+@pytest.mark.parametrize("path", ["/monitor/new", "/monitor/1"])
+async def test_what_would_have_fired_is_shown_below_the_form_and_nothing_is_made(
+    room: ControlRoom, stella: Visitor, path: str
+) -> None:
+    await stella.post("/monitor/new", **FORM)
+    answer = await stella.post(path, **PREVIEW)
+    page = await answer.text()
+    assert answer.status == 200
+    assert (value_of(page, "value.1"), value_of(page, "name")) == ("2.00", "Dear calls")
+    assert "Would have fired: 1 time, for 1 account" in seen(page)
+    assert f"20 Nov 2026 14:07:31 {ADA} " in seen(page)
+    assert "✓ yes charges everything bill cycle 1 Nov 2026 04:00 2.60 charges above 2.00" in seen(page)
+    assert [event.definition.conditions[0].measure for event in await room.events()] == ["charge"]
+    await stella.get(re.findall(rf'{ADA}</a></td>\s*<td><a href="([^"]+)"', page)[0])
+    never = seen(await (await stella.post(path, **PREVIEW | {"value.1": "9000"})).text())
+    assert "Would have fired: not once" in never
+    segment = seen(await (await stella.post(path, **PREVIEW | {"scope": "segment", "segment": "gold"})).text())
+    assert "It is on no account" in segment
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"value.1": "much"}, "It was not tried: 'much' is not a number"), ({"numbers": "4999"}, "no account 4999")],
+)
+async def test_what_cannot_be_tried_is_refused_in_place(stella: Visitor, changes: dict[str, str], words: str) -> None:
+    page = await (await stella.post("/monitor/new", **PREVIEW | changes)).text()
+    assert words in seen(page)
+    assert 'id="preview"' not in page
+
+
+async def test_a_preview_that_stops_early_says_where(stella: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preview.PreviewRun.__init__, "__kwdefaults__", {"most_rows": 1, "elapsed_s": lambda: 0.0})
+    page = seen(await (await stella.post("/monitor/new", **PREVIEW | {"scope": "all"})).text())
+    assert "1 call of 0 accounts was looked at, of 2 accounts in all" in page
+    assert "It stopped there: that is as many calls as are looked at once" in page
 
 
 async def test_a_firing_is_shown_with_its_values_orders_and_alerts(web: WebSite, stella: Visitor) -> None:
@@ -145,7 +195,7 @@ async def test_a_firing_is_shown_with_its_values_orders_and_alerts(web: WebSite,
     await fire(web, stella)
     said = seen(await stella.get("/firings"))
     assert f"Dear calls Firing 1 on account {ADA}" in said
-    assert "✓ yes charge everything bill-cycle" in said
+    assert "✓ yes charge everything bill cycle" in said
     assert "charge above 1.00" in said
     assert f"bar long-distance of {ADAS_LINE}" in said
     assert "email to ada@customers.example" in said
@@ -168,9 +218,10 @@ async def test_services_are_barred_and_restored_with_a_reason(room: ControlRoom,
     page = seen(await stella.follow(await stella.post(f"/accounts/{BOB}/bar", **asked)))
     assert "1 order was planned" in page
     assert "… planned bar long-distance" in page
+    assert "✕ barred stolen SIM (stella" in page
     (reason,) = await room.barred(BOB)
     assert reason.words == "stolen SIM"
-    assert "✕ barred stolen SIM (stella" in seen(await stella.get(f"/accounts/{BOB}/access"))
+    assert "No orders of this account" in seen(await stella.get(f"/accounts/{ADA}/access"))
     again = seen(await stella.follow(await stella.post(f"/accounts/{BOB}/bar", **asked)))
     assert "No order was needed" in again
     await stella.follow(await stella.post(f"/accounts/{BOB}/restore", service="long-distance", reason="found"))
@@ -234,6 +285,49 @@ async def test_held_orders_are_released_or_dropped_with_a_remark(
     assert [order.state for order in await room.orders()] == [State.PLANNED, State.CANCELLED]
 
 
+async def fail_all(web: WebSite, state: State = State.FAILED) -> None:
+    """As when a switch has refused too often."""
+    sql = "UPDATE access_orders SET state = ?, next_at = NULL, words = 'no such line'"
+    await web.store.transact(lambda cx: cx.execute(sql, (state,)).rowcount)
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.UNKNOWN])
+async def test_an_order_that_came_to_nothing_is_tried_again(
+    web: WebSite, room: ControlRoom, stella: Visitor, state: State
+) -> None:
+    await stella.post(f"/accounts/{BOB}/bar", service="long-distance", reason="both")
+    assert "Try again" not in seen(await stella.get("/orders"))
+    await fail_all(web, state)
+    olga = await web.visitor("olga")
+    assert f"{state} Try again bar long-distance" in seen(await olga.get("/orders"))
+    page = seen(await olga.follow(await olga.post("/orders/1/retry", account=BOB, state="confirmed")))
+    assert "Order 1 is tried again" in page
+    assert "No order matches" in page
+    (order,) = await room.orders()
+    assert order.next_at == web.now
+    assert "olga retry order order 1" in seen(await stella.get("/audit"))
+
+
+async def test_an_order_is_tried_again_on_the_page_of_its_account(web: WebSite, stella: Visitor) -> None:
+    await stella.post(f"/accounts/{BOB}/bar", service="long-distance", reason="both")
+    await fail_all(web)
+    page = await stella.get(f"/accounts/{BOB}/access")
+    assert "✕ failed Try again" in seen(page)
+    assert value_of(page, "brief") == "yes"
+    after = seen(await stella.follow(await stella.post("/orders/1/retry", brief="yes")))
+    assert f"Bar or restore services of Bob & Sons Account {BOB}" in after
+    assert "Order 1 is tried again" in after
+    assert "… planned bar" in after
+
+
+async def test_an_order_that_is_not_to_be_tried_again_says_why(web: WebSite, stella: Visitor) -> None:
+    await stella.post(f"/accounts/{BOB}/bar", service="long-distance", reason="both")
+    said = seen(await (await stella.post("/orders/1/retry")).text())
+    assert "Nothing was sent: order 1 is planned" in said
+    assert (await stella.post("/orders/99/retry")).status == 404
+    assert (await (await web.visitor("axel")).post("/orders/1/retry")).status == 404
+
+
 async def test_a_payment_is_recorded_once_however_often_its_form_is_sent(web: WebSite, stella: Visitor) -> None:
     await watched(web, cdr_json(id="dear", duration=50_000))
     key = value_of(await stella.get(f"/accounts/{ADA}/payments"), "key")
@@ -278,6 +372,55 @@ async def test_the_audit_log_goes_on_by_key(web: WebSite) -> None:
     rows = list(csv.reader(io.StringIO(await axel.get("/audit.csv"))))
     assert [int(row[0]) for row in rows[1:]] == sorted((int(row[0]) for row in rows[1:]), reverse=True)
     assert "'=cmd" in {row[2] for row in rows}
+
+
+async def noted(web: WebSite) -> Visitor:
+    """An auditor; what two people did on three days is in the log."""
+    days = (0, 86_400_000_000, 86_399_999_999)
+    rows = [(2_000 + n, at, "zoe" if n else "zack", "bar", f"account {n}", "Why NOT") for n, at in enumerate(days)]
+    sql = "INSERT INTO audit_log VALUES (?, ?, ?, ?, ?, ?)"
+    await web.store.transact(lambda cx: cx.executemany(sql, rows).rowcount)
+    return await web.visitor("axel")
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("who=zoe", {2001, 2002}),
+        ("who=zo", set()),
+        ("words=why+ACCOUNT", {2000, 2001, 2002}),
+        ("words=why+account+1", {2001}),
+        ("words=100%25", set()),
+        ("from=1970-01-01&to=1970-01-01", {2000, 2002}),
+        ("from=1970-01-02&to=1970-01-02", {2001}),
+        ("who=zoe&to=1970-01-01&words=bar", {2002}),
+        ("who=zoe&before=2002", {2001}),
+    ],
+)
+async def test_the_audit_log_is_filtered_on_the_page_and_as_csv(web: WebSite, query: str, wanted: set[int]) -> None:
+    axel = await noted(web)
+    page = await axel.get(f"/audit?{query}")
+    assert {int(number) for number in re.findall(r'<td class="amount">(\d+)</td>', page)} == wanted
+    assert ("No entry matches" in seen(page)) == (not wanted)
+    link = re.search(r'href="(/audit\.csv[^"]*)"', page)
+    assert link
+    rows = list(csv.reader(io.StringIO(await axel.get(unescape(link[1])))))
+    if "before" not in query:
+        assert {int(row[0]) for row in rows[1:]} == wanted
+
+
+async def test_a_day_that_is_none_is_refused_in_place(web: WebSite) -> None:
+    axel = await noted(web)
+    for query, words in (
+        ("from=yesterday", "“yesterday” is not a day"),
+        ("to=0001-01-01", "has nothing of that year"),
+        ("from=1970-01-02&to=1970-01-01", "the last day is before the first one"),
+    ):
+        page = await axel.get(f"/audit?{query}")
+        assert words in seen(page)
+        name = query.partition("=")[0]
+        assert re.search(rf'name="{name}"[^>]* value="{parse_qs(query)[name][0]}"', page)
+        assert (await axel.client.get(f"/audit.csv?{query}", allow_redirects=False)).status == 303
 
 
 @pytest.mark.parametrize("path", ["/monitor/99", "/monitor/x", "/accounts/4999/access", "/accounts/4999/payments"])

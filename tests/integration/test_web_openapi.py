@@ -13,6 +13,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from control.users import Role
+from tests.integration.invoice_site import bill_everybody
 from tests.integration.web_control import EVENT, acted_on
 from tests.integration.web_site import ADA, WebSite, opened
 from web.routing import DECLARED
@@ -29,6 +30,8 @@ GETS = (
     ("/api/v1/suspense/3", "/api/v1/suspense/{id}"),
     ("/api/v1/suspense/5", "/api/v1/suspense/{id}"),
     (f"/api/v1/accounts/{ADA}/payments", "/api/v1/accounts/{account}/payments"),
+    (f"/api/v1/invoices?account={ADA}", "/api/v1/invoices"),
+    ("/api/v1/invoices/2", "/api/v1/invoices/{invoice}"),
     ("/api/v1/account-events", "/api/v1/account-events"),
     ("/api/v1/account-events/1", "/api/v1/account-events/{event}"),
     ("/api/v1/firings", "/api/v1/firings"),
@@ -49,7 +52,7 @@ POSTS = (
     (f"{ACCOUNT}/payments", {"amount": "0.50"}, "/api/v1/accounts/{account}/payments", "202"),
     (f"{ACCOUNT}/restore", {"reason": "by mistake"}, "/api/v1/accounts/{account}/restore", "202"),
 )
-WITHOUT_BODY = re.compile(r"delete|post .*/(pause|resume)")
+WITHOUT_BODY = re.compile(r"delete|post .*/(pause|resume|retry)")
 """Unsafe calls of which the path says everything."""
 
 
@@ -57,6 +60,7 @@ WITHOUT_BODY = re.compile(r"delete|post .*/(pause|resume)")
 async def web(tmp_path: Path) -> AsyncIterator[WebSite]:
     async with opened(tmp_path) as site:
         await acted_on(site)
+        await bill_everybody(site)
         yield site
 
 
@@ -115,6 +119,16 @@ async def test_what_was_done_is_answered_as_described(
     answer = await staff.send(path, b"" if body is None else body, status=int(status))
     said = description["paths"][described_as]["post"]["responses"][status]
     check(description, said["content"]["application/json"]["schema"], answer)
+
+
+async def test_a_payment_on_an_invoice_is_answered_as_described(web: WebSite) -> None:
+    description = await described(web)
+    ada = await web.program(Role.CUSTOMER, ADA)
+    answer = await ada.send("/api/v1/invoices/2/payments", {}, status=202, **{"Idempotency-Key": "k"})
+    said = description["paths"]["/api/v1/invoices/{invoice}/payments"]["post"]["responses"]["202"]
+    check(description, said["content"]["application/json"]["schema"], answer)
+    seen = description["paths"]["/api/v1/invoices/{invoice}"]["get"]["responses"]["200"]
+    check(description, seen["content"]["application/json"]["schema"], await ada.json("/api/v1/invoices/2"))
 
 
 async def test_every_read_is_among_those_that_are_compared(web: WebSite) -> None:

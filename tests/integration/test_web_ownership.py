@@ -12,9 +12,12 @@ from urllib.parse import urlencode
 
 import pytest
 
+from mediation.daemon import wall_clock
+from tests.bills_by_hand import issue_bill, some_charges
 from tests.integration.control_plane import NOBODYS, OURS, PEOPLE, THEIRS, Plane, filled, serving
 from tests.small_site import line
 from tests.test_tidy import clean
+from web.request import SITE
 from web.routing import ANYBODY, DECLARED, OPERATIONS
 
 NOT_OWNED: Final = {
@@ -22,14 +25,23 @@ NOT_OWNED: Final = {
     "/account/sessions/{id}": "the own user's sessions; the test of another's is below",
 }
 """Paths with a parameter that names nothing of an account, and why."""
-PROVIDERS_OWN: Final = re.compile(r"(/api/v1)?/(suspense|feeds|account-events|monitor)/")
+PROVIDERS_OWN: Final = re.compile(r"(/api/v1)?/(suspense|feeds|account-events|monitor|orders|access-orders)/")
 """What belongs to the provider: nobody but staff and operations may see it at all."""
 
 
 @pytest.fixture
 async def plane(site: Path) -> AsyncIterator[Plane]:
     async with serving(site) as plane:
+        await present(plane)
         yield plane
+
+
+async def present(plane: Plane) -> None:
+    """An invoice of each account; its customers are enrolled, so that they see it."""
+    ledger, enrolments = plane.parts.acting.room.ledger, plane.application[SITE].enrolments
+    for number in (OURS, THEIRS):
+        await issue_bill(plane.parts.store, ledger, wall_clock(), some_charges(5_000_000, number))
+        await enrolments.enrol(number, "a test")
 
 
 def objects(plane: Plane) -> dict[str, tuple[str, str, str]]:
@@ -37,7 +49,12 @@ def objects(plane: Plane) -> dict[str, tuple[str, str, str]]:
     ours, theirs = plane.transaction_of(OURS), plane.transaction_of(THEIRS)
     gone = str(int(theirs) + 5)
     assert len(gone) == len(theirs)
-    return {"account": (OURS, THEIRS, NOBODYS), "transaction": (ours, theirs, gone)}
+    (bills,) = zip(*plane.rows("SELECT number FROM bills ORDER BY account"), strict=True)
+    return {
+        "account": (OURS, THEIRS, NOBODYS),
+        "transaction": (ours, theirs, gone),
+        "invoice": (str(bills[0]), str(bills[1]), "7"),
+    }
 
 
 async def credentials(plane: Plane, name: str, path: str) -> list[dict[str, str]]:
@@ -75,7 +92,10 @@ async def test_what_is_anothers_looks_like_what_is_not_there(plane: Plane) -> No
                     elif answer.looks != missing.looks:
                         places.append(f"{route.method} {path}: {person.name} can tell that {number} is there")
     clean(places)
-    assert seen >= {("account", "stella"), ("transaction", "stella"), ("transaction", "carol"), ("transaction", "carl")}
+    assert seen >= {
+        ("account", "stella"), ("account", "agnes"), ("transaction", "stella"), ("transaction", "carol"),
+        ("transaction", "carl"),
+    }  # fmt: skip
 
 
 async def test_a_parameter_of_a_path_says_whose_it_names(plane: Plane) -> None:
@@ -191,3 +211,41 @@ async def test_a_customers_search_never_leaves_the_own_account(plane: Plane) -> 
             assert f'"transaction":{theirs}' not in answer.text.replace(" ", ""), query
             assert path == "/transactions" or f"{theirs}," not in answer.text, query
     assert f"/transactions/{ours}" in (await plane.ask("GET", "/transactions", carol)).text
+
+
+async def test_an_agents_search_never_leaves_the_own_accounts(plane: Plane) -> None:
+    agnes = await plane.session("agnes")
+    everything = await plane.ask("GET", "/agent/accounts", agnes)
+    assert f"/agent/accounts/{OURS}" in everything.text
+    for column, op, value in (
+        ("account", "=", THEIRS), ("account", "!=", OURS), ("line", "=", line(1)), ("name", "contains", "Customer"),
+        ("status", "=", "in order"), ("owed", ">=", "0"), ("enrolment", "=", "not enrolled"),
+    ):  # fmt: skip
+        query = urlencode({"column": column, "op": op, "value": value, "after": ""})
+        answer = await plane.ask("GET", f"/agent/accounts?{query}", agnes)
+        assert answer.status == 200, query
+        assert f"/agent/accounts/{THEIRS}" not in answer.text, query
+        assert "of 1 accounts" in answer.text, query
+
+
+async def test_an_agent_reads_of_the_own_accounts_enrolments_and_invoices_only(plane: Plane) -> None:
+    ours, theirs, _ = objects(plane)["invoice"]
+    agnes = await plane.session("agnes")
+    for path in ("/agent/notices", f"/agent/accounts/{OURS}"):
+        answer = await plane.ask("GET", path, agnes)
+        assert OURS in answer.text, path
+        assert THEIRS not in answer.text, path
+        assert f"/invoices/{theirs}" not in answer.text, path
+    assert f"/invoices/{ours}" in answer.text
+
+
+async def test_a_customers_options_are_the_own_accounts_whatever_is_sent(plane: Plane) -> None:
+    carol = await plane.session("carol")
+    for path in ("/payment-options", "/payment-options/bank"):
+        form = {
+            "csrf": carol["X-CSRF-Token"], "choice": "paper", "account": THEIRS,
+            "holder": "Carol", "routing": "021000021", "number": "123456789",
+        }  # fmt: skip
+        assert (await plane.ask("POST", f"{path}?account={THEIRS}", carol, **form)).status == 303
+    assert plane.rows("SELECT account FROM enrolments WHERE enrolled = 0") == [(OURS,)]
+    assert plane.rows("SELECT account FROM bank_details") == [(OURS,)]

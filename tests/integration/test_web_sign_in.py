@@ -79,7 +79,7 @@ async def test_a_sign_in_leads_back_to_where_somebody_wanted_to_go(plane: Plane,
 
 @pytest.mark.parametrize(
     ("name", "leads"),
-    [("stella", "/live"), ("carol", "/home"), ("oscar", "/feeds"), ("agnes", "/account"), ("audrey", "/audit")],
+    [("stella", "/live"), ("carol", "/home"), ("oscar", "/feeds"), ("agnes", "/agent/accounts"), ("audrey", "/audit")],
 )
 async def test_each_role_has_an_entrance_that_opens(plane: Plane, name: str, leads: str) -> None:
     session = await plane.session(name)

@@ -13,6 +13,8 @@ from argon2 import Parameters
 from argon2.low_level import Type
 from prometheus_client import CollectorRegistry
 
+from control.enrolment import Enrolments
+from control.payments.service import Payments
 from control.users import Role, Users
 from control.users.passwords import Passwords
 from mediation.acting import acting_on
@@ -169,6 +171,8 @@ class WebSite:
             recycler=Recycler(self.store, self.front, self.owner, lambda: self.now, self.sources),
             room=self.acting.room,
             exposure=self.acting.exposure,
+            enrolments=await Enrolments.load(self.store, lambda: self.now, self.acting.wake),
+            payments=Payments(self.store, self.acting.room.ledger, lambda: self.now, self.acting.acted),
             feeds=self._feeds,
             clock=lambda: self.now,
             secure_cookies=False,

@@ -10,13 +10,16 @@ from aiohttp import web
 from control import control_room
 from control.events.definition import EventDefinition, as_json
 from control.events.definition_json import parse_event
+from control.events.evaluation import instant_text
 from control.events.event_rows import State, StoredEvent, event_json
 from control.events.json_fields import DefinitionError
+from control.events.preview import Preview
 from mediation.feeds.problems import json_response
 from web.api import control_shapes
 from web.api.bodies import read_json
 from web.api.idempotency import KeptAnswers
 from web.api.paging import known_only, limit_of, number_after
+from web.previewing import previewed
 from web.refusals import NotFound, Refused
 from web.request import principal_of
 from web.routing import STAFF, Handler, Route
@@ -58,6 +61,11 @@ class AccountEventsAPI:
                 "POST", PATH, once(self._add), STAFF, "Prescribe an account event, active at once",
                 answer=answer, takes=TAKES, done=201,
             ),
+            Route(
+                "POST", PATH + "/preview", once(self._preview), STAFF,
+                "When an account event would have fired over the last three months; nothing is prescribed",
+                answer=msgspec.json.schema(control_shapes.PreviewAnswer), takes=TAKES,
+            ),
             Route("GET", one, self._one, STAFF, "An account event", answer=answer),
             Route("PUT", one, once(self._change), STAFF, "Prescribe something else", answer=answer, takes=TAKES),
             Route(
@@ -93,6 +101,11 @@ class AccountEventsAPI:
         answer.headers["Location"] = f"{PATH}/{event.id}"
         return answer
 
+    async def _preview(self, request: web.Request) -> web.StreamResponse:
+        definition = _definition(await read_json(request, dict[str, Any]))
+        with _in_words():
+            return json_response(_told(await previewed(self._site, definition)))
+
     async def _change(self, request: web.Request) -> web.StreamResponse:
         was = await self._found(request)
         document, shown = await read_json(request, dict[str, Any]), event_json(was)
@@ -122,6 +135,20 @@ class AccountEventsAPI:
         if event is None:
             raise NotFound
         return event
+
+
+def _told(preview: Preview) -> control_shapes.PreviewAnswer:
+    fired = [
+        control_shapes.WouldFire(
+            one.account, instant_text(one.fired_at), one.transaction, instant_text(one.period_start),
+            instant_text(one.period_end), one.threshold, one.trace,
+        )
+        for one in preview.fired
+    ]  # fmt: skip
+    return control_shapes.PreviewAnswer(
+        instant_text(preview.since), instant_text(preview.until), preview.accounts, preview.looked_at,
+        preview.transactions, preview.stopped or None, preview.count, preview.fired_for, fired,
+    )  # fmt: skip
 
 
 def _definition(document: object) -> EventDefinition:

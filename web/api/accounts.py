@@ -78,7 +78,7 @@ class AccountsAPI:
 
     def _answer(self, account: Account, reasons: list[bars.Reason]) -> shapes.AccountAnswer:
         used = usage_of(self._site, account)
-        unbilled = self._site.owner.counters.unbilled(account.account, self._site.clock())
+        unbilled = self._site.exposure.unbilled(account.account, self._site.clock())
         limit, left = account.credit_limit_micros, used.left_micros
         return shapes.AccountAnswer(
             number=account.account,

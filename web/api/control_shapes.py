@@ -34,6 +34,41 @@ class EventPage(Struct):
     next: Key | None
 
 
+class WouldFire(Struct):
+    """For what an account event would have fired."""
+
+    account: str
+    at: Instant
+    """When the call that makes it true was answered."""
+    transaction: int | None
+    """That call; null where a payment was taken back."""
+    period_start: Instant
+    period_end: Instant
+    threshold: str
+    trace: list[dict[str, Any]]
+    """What each condition is compared with."""
+
+
+class PreviewAnswer(Struct):
+    """When an account event would have fired, had it been in force over the last months."""
+
+    since: Instant
+    until: Instant
+    accounts: Count
+    """On which it is prescribed."""
+    looked_at: Count
+    """Of them, those that were looked at to the end."""
+    transactions: Count
+    """That were read."""
+    stopped: str | None
+    """Why not all accounts were looked at: transactions or time; null if they were."""
+    count: Count
+    fired_for: Count
+    """Accounts that it would have fired for."""
+    items: list[WouldFire]
+    """The earliest, 20 at most."""
+
+
 class FiringAnswer(Struct):
     """An account event that fired."""
 
@@ -133,7 +168,7 @@ class PaymentAnswer(Struct):
 
     payment: int
     kind: str
-    """payment, credit, or reversal of another one."""
+    """payment, credit, discount, or reversal of another one."""
     amount: Amount
     """In the account's favour; below zero where it takes another entry back."""
     currency: str
@@ -143,6 +178,10 @@ class PaymentAnswer(Struct):
     remark: str
     reverses: int | None
     """The entry that it takes back."""
+    invoice: int | None
+    """On which a customer paid it; null for what the provider's own people recorded."""
+    state: str | None
+    """How a customer's payment stands: requested, batched, submitted, settled, returned …"""
 
 
 class PaymentPage(Struct):

@@ -32,7 +32,7 @@ WORDS: Final = {
 DONE: Final = {200: "Done.", 201: "Made; Location says where it is.", 202: "Taken; what follows is seen later."}
 REPEATED: Final = frozenset({"column", "op", "value"})
 _REFUSALS: Final = {
-    "400": "The body is not JSON.",
+    "400": "The body is not JSON, or an Idempotency-Key is needed and missing.",
     "401": "Nobody is signed in, and there is no token that is in force.",
     "403": "The role may not use this, or the call came from another site.",
     "404": "There is no such thing, or it is another account's.",

@@ -8,6 +8,7 @@ from aiohttp import web
 from msgspec import Meta, Struct
 from multidict import MultiMapping
 
+from access import order_rows
 from access.orders import Order, State
 from control import control_room
 from control.alerts.alert import Alert
@@ -20,7 +21,7 @@ from web.api.accounts import account_of
 from web.api.bodies import read_json
 from web.api.idempotency import KeptAnswers
 from web.api.paging import known_only, limit_of, number_after
-from web.refusals import Refused
+from web.refusals import NotFound, Refused
 from web.request import principal_of
 from web.routing import OPERATIONS, STAFF, Handler, Route
 from web.site import Site
@@ -85,6 +86,11 @@ class FiringsAPI:
                 answer=orders, takes=msgspec.json.schema(DropBody),
             ),
             Route(
+                "POST", path + "/{order:[0-9]{1,18}}/retry", once(self._retry), OPERATIONS,
+                "Send an order again that failed, or look now at one whose end is unknown",
+                answer=msgspec.json.schema(shapes.OrderAnswer),
+            ),
+            Route(
                 "POST", one + "/bar", once(self._by_hand(room.bar)), STAFF, "Bar services of an account",
                 owned="account", answer=orders, takes=msgspec.json.schema(BarBody), done=202,
             ),
@@ -140,6 +146,16 @@ class FiringsAPI:
     async def _drop(self, request: web.Request) -> web.StreamResponse:
         body = await read_json(request, DropBody)
         return _changed(await self._site.room.drop(body.ids, principal_of(request).actor, body.remark))
+
+    async def _retry(self, request: web.Request) -> web.StreamResponse:
+        number = int(request.match_info["order"])
+        if await self._site.readers.read(order_rows.order_of, number) is None:
+            raise NotFound
+        try:
+            order = await self._site.room.retry(number, principal_of(request).actor)
+        except control_room.Refused as refused:
+            raise Refused(409, str(refused)) from None
+        return json_response(_order(order))
 
     def _by_hand(self, act: Callable[[str, Sequence[str], str, str], Awaitable[list[Order]]]) -> Handler:
         """What a person does to services of an account; the orders that follow."""

@@ -5,6 +5,7 @@ from web.api.accounts import AccountsAPI
 from web.api.description import Description
 from web.api.firings import FiringsAPI
 from web.api.idempotency import KeptAnswers
+from web.api.invoices import InvoicesAPI
 from web.api.operations import OperationsAPI
 from web.api.payments import PaymentsAPI
 from web.api.suspense import SuspenseAPI
@@ -18,6 +19,7 @@ Part = (
     | AccountEventsAPI
     | FiringsAPI
     | PaymentsAPI
+    | InvoicesAPI
     | OperationsAPI
     | Description
 )
@@ -33,6 +35,7 @@ def api_parts(site: Site) -> tuple[Part, ...]:
         AccountEventsAPI(site, kept),
         FiringsAPI(site, kept),
         PaymentsAPI(site, kept),
+        InvoicesAPI(site),
         OperationsAPI(site),
         Description(site),
     )

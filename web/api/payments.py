@@ -1,4 +1,4 @@
-"""Payments through the API: received by staff, and seen by whose account it is."""
+"""Payments through the API: received by staff, and seen by whose account it is; customers pay on their invoices."""
 
 import secrets
 from typing import Annotated, Final
@@ -7,7 +7,9 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
-from control.ledger import Entry, EntryRefused, Why
+from control.ledger import Entry, EntryRefused, Kind, Why
+from control.payments.payment import Payment
+from control.payments.payment_rows import by_entries
 from mediation.feeds.problems import CONTENT_TYPE, json_response
 from rating.money import parse_micros
 from rating.store.reading import instant_text
@@ -56,7 +58,7 @@ class PaymentsAPI:
         path = "/api/v1/accounts/{account}/payments"
         return (
             Route(
-                "GET", path, self._list, CALLS, "Payments and credits of an account, the newest first",
+                "GET", path, self._list, CALLS, "Payments, discounts and credits of an account, the newest first",
                 owned="account", answer=msgspec.json.schema(shapes.PaymentPage), query=("limit", "after"),
             ),
             Route(
@@ -70,8 +72,10 @@ class PaymentsAPI:
         known_only(request.query, "limit", "after")
         limit, before = limit_of(request.query), number_after(request.query)
         account = account_of(self._site, request)
-        found = await self._site.room.ledger.entries(account.account, limit=limit + 1, before=before)
-        items = [_payment(entry, told=principal_of(request).account is None) for entry in found[:limit]]
+        found = await self._site.room.ledger.entries(account.account, limit=limit + 1, before=before, besides=Kind.BILL)
+        by_customer = await self._site.readers.read(by_entries, [entry.id for entry in found])
+        told = principal_of(request).account is None
+        items = [_payment(entry, by_customer.get(entry.id), told=told) for entry in found[:limit]]
         return json_response(shapes.PaymentPage(items, str(items[-1].payment) if len(found) > limit else None))
 
     async def _receive(self, request: web.Request) -> web.StreamResponse:
@@ -102,8 +106,10 @@ def _refusal(refused: EntryRefused) -> web.Response:
     return web.Response(body=msgspec.json.encode(said), status=409, content_type=CONTENT_TYPE)
 
 
-def _payment(entry: Entry, *, told: bool) -> shapes.PaymentAnswer:
+def _payment(entry: Entry, paid: Payment | None, *, told: bool) -> shapes.PaymentAnswer:
+    """An entry, with the customer's payment that made it."""
     return shapes.PaymentAnswer(
         entry.id, entry.kind, amount(entry.amount_micros), entry.currency, instant_text(entry.at),
-        entry.actor if told else None, entry.remark, entry.reverses,
+        entry.actor if told else None, entry.remark, entry.reverses, paid.invoice if paid else None,
+        paid.state if paid else None,
     )  # fmt: skip

@@ -16,6 +16,7 @@ from control.ledger.entry import EntryRefused, Why
 from rating.account import Account, Line
 from rating.money import parse_micros
 from rating.store.account_list import lines_with_services
+from web.pages.orders import number_in, orders_part
 from web.pages.suspense_forms import FormRefused
 from web.refusals import NotFound
 from web.rendering import render
@@ -61,8 +62,17 @@ class AccessPages:
     ) -> web.Response:
         account = self._account(request)
         lines = await self._site.readers.read(_lines_with_reasons, account.account)
+        followed = {"account": account.account, "brief": "yes"}
+        part = await orders_part(self._site, principal_of(request), MultiDict(followed))
         services = dict.fromkeys(one.line.service for one in lines if one.line.switch)
+        done = {
+            name: number for name in ("planned", "retried") if (number := number_in(request.query, name)) is not None
+        }
         context = {
+            "planned": done.get("planned"),
+            "retried": done.get("retried"),
+            "refresh": URL(f"/accounts/{account.account}/access").with_query(done),
+            "stream": URL("/orders/events").with_query(followed),
             "account": account,
             "lines": lines,
             "services": list(services),
@@ -73,7 +83,7 @@ class AccessPages:
             "reason": form.get("reason", ""),
             "refused": refused,
         }
-        return render(request, "access.html", context)
+        return render(request, "access.html", context | part)
 
     async def _bar(self, request: web.Request) -> web.StreamResponse:
         return await self._change(request, "bar")
@@ -94,7 +104,7 @@ class AccessPages:
             orders = await self._order(account.account, action, services, principal_of(request).actor, reason)
         except FormRefused as refused:
             return await self._access_page(request, form, action, refused)
-        raise web.HTTPSeeOther(URL("/orders").with_query(account=account.account, planned=len(orders)))
+        raise web.HTTPSeeOther(URL(f"/accounts/{account.account}/access").with_query(planned=len(orders)))
 
     async def _order(self, account: str, action: str, services: list[str], actor: str, reason: str) -> list[Order]:
         do = self._site.room.bar if action == "bar" else self._site.room.restore

@@ -1,16 +1,24 @@
-"""The audit log, for auditors and staff: who changed what, when and why."""
+"""The audit log, for auditors and staff: who changed what, when and why; all of it, or what a filter leaves."""
 
 import csv
 import io
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
+from multidict import MultiMapping
 from yarl import URL
 
-from control.audit import Entry, entries
+from control.audit import Entry
 from control.events.evaluation import instant_text
 from control.users import Role
+from rating.cdr import MICROS
+from web.pages.orders import number_in
+from web.pages.suspense_forms import FormRefused
 from web.rendering import render
 from web.routing import Route
 from web.site import Site
@@ -22,6 +30,7 @@ AUDITORS: Final = frozenset({Role.STAFF, Role.AUDITOR})
 HEADER: Final = ("id", "at", "actor", "action", "subject", "detail")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
+_EVERY_ID: Final = 1 << 62
 
 
 class AuditPages:
@@ -38,35 +47,107 @@ class AuditPages:
         )
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
-        text = request.query.get("before", "")
-        before = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
-        found = await self._read(before, ROWS + 1)
-        more = len(found) > ROWS
+        before, typed = number_in(request.query, "before"), _typed(request.query)
+        refused, found = None, list[Entry]()
+        try:
+            found = await self._read(_filter_of(typed), before, ROWS + 1)
+        except FormRefused as said:
+            refused = said
+        here = URL("/audit").with_query(typed)
         context = {
             "entries": found[:ROWS],
-            "next_page": URL("/audit").with_query(before=found[ROWS - 1].id) if more else None,
-            "first_page": "/audit" if before is not None else None,
+            "typed": typed,
+            "refused": refused,
+            "csv": URL("/audit.csv").with_query(typed),
+            "next_page": here.update_query(before=found[ROWS - 1].id) if len(found) > ROWS else None,
+            "first_page": here if before is not None else None,
         }
         return render(request, "audit.html", context)
 
     async def _csv(self, request: web.Request) -> web.StreamResponse:
+        typed = _typed(request.query)
+        try:
+            wanted = _filter_of(typed)
+        except FormRefused:
+            raise web.HTTPSeeOther(URL("/audit").with_query(typed)) from None  # which says what is wrong
         answer = web.StreamResponse(headers={"Content-Disposition": 'attachment; filename="audit.csv"'})
         answer.content_type, answer.charset = "text/csv", "utf-8"
         await answer.prepare(request)
         await answer.write(_lines([HEADER]))
-        async for some in self._everything():
+        async for some in self._everything(wanted):
             await answer.write(_lines([_cells(entry) for entry in some]))
         await answer.write_eof()
         return answer
 
-    async def _everything(self) -> AsyncIterator[list[Entry]]:
+    async def _everything(self, wanted: "Filter") -> AsyncIterator[list[Entry]]:
         before = None
-        while found := await self._read(before, DOWNLOAD_ROWS):
+        while found := await self._read(wanted, before, DOWNLOAD_ROWS):
             yield found
             before = found[-1].id
 
-    async def _read(self, before: int | None, limit: int) -> list[Entry]:
-        return await self._site.readers.read(lambda cx: entries(cx, limit=limit, before=before))
+    async def _read(self, wanted: "Filter", before: int | None, limit: int) -> list[Entry]:
+        return await self._site.readers.read(entries, wanted, before, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which entries; what is empty leaves all."""
+
+    actor: str = ""
+    """Who, exactly."""
+    words: tuple[str, ...] = ()
+    """Each is in what was done, to what, or why; letters large or small."""
+    begins_at: int | None = None
+    """µs UTC, as the end."""
+    ends_at: int | None = None
+
+
+def entries(cx: sqlite3.Connection, wanted: Filter, before: int | None, limit: int) -> list[Entry]:
+    """The newest entries that a filter leaves, of those before an entry; at most so many."""
+    where, values = ["id < ?"], list[str | int]([_EVERY_ID if before is None else before])
+    if wanted.actor:
+        where.append("actor = ?")
+        values.append(wanted.actor)
+    for word in wanted.words:
+        where.append("instr(lower(action || ' ' || subject || ' ' || detail), lower(?)) > 0")
+        values.append(word)
+    for condition, at in (("at >= ?", wanted.begins_at), ("at < ?", wanted.ends_at)):
+        if at is not None:
+            where.append(condition)
+            values.append(at)
+    sql = f"SELECT {', '.join(Entry.__struct_fields__)} FROM audit_log WHERE {' AND '.join(where)}"  # noqa: S608  # names of columns and constants; values are bound
+    return [Entry(*row) for row in cx.execute(f"{sql} ORDER BY id DESC LIMIT ?", (*values, limit))]
+
+
+def _typed(query: MultiMapping[str]) -> dict[str, str]:
+    return {name: text for name in ("who", "words", "from", "to") if (text := query.get(name, "").strip()[:200])}
+
+
+def _filter_of(typed: dict[str, str]) -> Filter:
+    """Days are UTC, both included. Raises FormRefused."""
+    first, last = _day(typed, "from"), _day(typed, "to")
+    if first is not None and last is not None and last < first:
+        raise FormRefused("to", "the last day is before the first one")
+    return Filter(
+        typed.get("who", ""),
+        tuple(typed.get("words", "").split()),
+        None if first is None else _midnight(first),
+        None if last is None else _midnight(last + timedelta(days=1)),
+    )
+
+
+def _day(typed: dict[str, str], name: str) -> date | None:
+    try:
+        day = date.fromisoformat(typed[name]) if name in typed else None
+    except ValueError:
+        raise FormRefused(name, f"“{typed[name]}” is not a day: write it as 2026-11-20") from None
+    if day is not None and not 1970 <= day.year <= 9998:
+        raise FormRefused(name, "the log has nothing of that year")
+    return day
+
+
+def _midnight(day: date) -> int:
+    return int(datetime.combine(day, time(), ZoneInfo("UTC")).timestamp()) * MICROS
 
 
 def _cells(entry: Entry) -> tuple[object, ...]:

@@ -1,17 +1,21 @@
 """Access monitor and control, for staff: account events, prescribed, paused, taken up again and deleted."""
 
 import sqlite3
+from collections.abc import Collection
 from typing import Any, Final
 
 from aiohttp import web
 from multidict import MultiDict, MultiMapping
+from yarl import URL
 
 from control.control_room import Refused as ChangeRefused
 from control.events.event_rows import State, StoredEvent
+from control.events.preview import Preview
 from control.events.sentence import describe
 from control.events.windows import PERIODS
 from web.pages.event_forms import CONDITIONS, OFFERED, event_of, form_of, json_of
 from web.pages.suspense_forms import FormRefused
+from web.previewing import previewed
 from web.refusals import NotFound
 from web.rendering import render
 from web.request import principal_of, typed_form
@@ -21,6 +25,8 @@ from web.site import Site
 ROWS: Final = 100
 STATES: Final[dict[str, State]] = {"pause": "paused", "resume": "active", "delete": "deleted"}
 """Buttons, and the state that each leads to."""
+PREVIEW: Final = "preview"
+"""The button that tries an event and makes none."""
 FRESH: Final = {
     "scope": "numbers", "how": "any", "check": "continuous", "measure.1": "charges", "period.1": "bill-cycle",
     "comparison.1": "above", "until": "cleared",
@@ -32,7 +38,7 @@ MEASURE_WORDS: Final = {
 }  # fmt: skip
 COMPARISONS: Final = {
     "above": "above", "at_least": "at least", "above_credit_limit": "above the credit limit",
-    "above_average": "above its average by percent",
+    "above_average": "above its average",
 }  # fmt: skip
 UNTIL: Final = {"cleared": "the condition is false", "period-end": "the period ends", "restored": "somebody restores"}
 WHEN: Final = {"fired": "when it fires", "confirmed": "once the bars are confirmed"}
@@ -59,32 +65,38 @@ class MonitorPages:
     async def _list(self, request: web.Request) -> web.StreamResponse:
         return await self._list_page(request)
 
-    async def _list_page(self, request: web.Request, refused: FormRefused | None = None) -> web.Response:
+    async def _list_page(
+        self, request: web.Request, refused: FormRefused | None = None, ticked: Collection[str] = ()
+    ) -> web.Response:
         after = request.query.get("after", "")
         start = int(after) if after.isascii() and after.isdigit() and len(after) <= 18 else 0
         events = await self._site.room.events(start, ROWS + 1)
         shown = events[:ROWS]
+        done, count = request.query.get("done", ""), request.query.get("count", "")
         context = {
+            "done": done if done in STATES and count.isascii() and count.isdigit() and len(count) < 9 else "",
+            "count": count,
             "events": [(event, describe(event.definition)) for event in shown],
             "fired": await self._site.readers.read(_last_firings),
             "next_after": shown[-1].id if len(events) > ROWS else None,
             "after": start,
             "refused": refused,
+            "ticked": ticked,
         }
         return render(request, "monitor.html", context)
 
     async def _set_state(self, request: web.Request) -> web.StreamResponse:
         form = await typed_form(request)
-        chosen = [text for text in form.getall("event", []) if text.isascii() and text.isdigit() and len(text) <= 18]
+        chosen = [text for text in form.getall("id", []) if text.isascii() and text.isdigit() and len(text) <= 18]
         state = STATES.get(form.get("do", ""))
         if state is None or not chosen:
-            return await self._list_page(request, FormRefused("event", "no account event is chosen: tick some"))
+            return await self._list_page(request, FormRefused("id", "no account event is chosen: tick some"))
         try:
             for number in chosen:
                 await self._site.room.set_event_state(int(number), state, principal_of(request).actor)
         except ChangeRefused as refused:
-            return await self._list_page(request, FormRefused("event", str(refused)))
-        raise web.HTTPSeeOther("/monitor")
+            return await self._list_page(request, FormRefused("id", str(refused)), chosen)
+        raise web.HTTPSeeOther(URL("/monitor").with_query(done=form["do"], count=len(chosen)))
 
     # One event.
 
@@ -96,6 +108,8 @@ class MonitorPages:
 
     async def _add(self, request: web.Request) -> web.StreamResponse:
         form = await typed_form(request)
+        if form.get("do") == PREVIEW:
+            return await self._preview(request, form, None)
         try:
             await self._site.room.add_event(event_of(form), principal_of(request).actor)
         except FormRefused as refused:
@@ -111,6 +125,8 @@ class MonitorPages:
 
     async def _change(self, request: web.Request) -> web.StreamResponse:
         form, event = await typed_form(request), await self._event(request)
+        if form.get("do") == PREVIEW:
+            return await self._preview(request, form, event)
         try:
             if form.get("seen") != str(event.changed_at):
                 raise FormRefused("", "somebody has changed the event since: look at it, and change it again")
@@ -121,6 +137,17 @@ class MonitorPages:
             return self._form_page(request, form, event, _in_form(refused, form))
         raise web.HTTPSeeOther("/monitor")
 
+    async def _preview(
+        self, request: web.Request, form: MultiMapping[str], event: StoredEvent | None
+    ) -> web.StreamResponse:
+        """The form as it is filled in, and what it would have fired for. Nothing is prescribed."""
+        try:
+            return self._form_page(request, form, event, preview=await previewed(self._site, event_of(form)))
+        except FormRefused as refused:
+            return self._form_page(request, form, event, refused)
+        except ChangeRefused as refused:
+            return self._form_page(request, form, event, _in_form(refused, form))
+
     async def _event(self, request: web.Request) -> StoredEvent:
         event = await self._site.room.event(int(request.match_info["event"]))
         if event is None:
@@ -129,7 +156,11 @@ class MonitorPages:
 
     @staticmethod
     def _form_page(
-        request: web.Request, form: MultiMapping[str], event: StoredEvent | None, refused: FormRefused | None = None
+        request: web.Request,
+        form: MultiMapping[str],
+        event: StoredEvent | None,
+        refused: FormRefused | None = None,
+        preview: Preview | None = None,
     ) -> web.Response:
         # What is refused comes with status 200: the form is there again, with what was typed.
         context: dict[str, Any] = {
@@ -138,6 +169,9 @@ class MonitorPages:
             "words": describe(event.definition) if event else "",
             "has_form": event is None or form_of(event.definition) is not None,
             "refused": refused,
+            "preview": preview,
+            "asked": form.get("do", ""),
+            "is_typed": request.method == "POST",
             "slots": CONDITIONS,
             "measures": {name: MEASURE_WORDS[name] for name in OFFERED},
             "periods": {name: name.replace("-", " ") for name in PERIODS},

@@ -7,16 +7,19 @@ from multidict import MultiMapping
 from yarl import URL
 
 from access import order_rows
-from access.orders import Order, State
-from control.users import Role
+from access.orders import RETRIED, Order, State
+from control.control_room import Refused as ChangeRefused
+from control.users import Principal, Role
 from web.live import LiveParts
 from web.pages.suspense_forms import FormRefused, ids_of, remark_of
+from web.refusals import NotFound
 from web.rendering import render
 from web.request import principal_of, typed_form
 from web.routing import OPERATIONS, Route
 from web.site import Site
 
 ROWS: Final = 100
+BRIEF_ROWS: Final = 20
 HELD_ROWS: Final = 50
 """Held orders that are listed; all of them can be released at once."""
 AT_ONCE: Final = 500
@@ -37,16 +40,19 @@ class OrdersPages:
             Route("GET", "/orders/events", self._events, OPERATIONS, "Access orders, live"),
             Route("POST", "/orders/release", self._release, OPERATIONS, "Let held orders go, chosen ones or all"),
             Route("POST", "/orders/drop", self._drop, OPERATIONS, "Cancel chosen held orders, with a remark"),
-        )
+            Route(
+                "POST", "/orders/{order:[0-9]{1,18}}/retry", self._retry, OPERATIONS,
+                "Send an order again that failed, or look now at one whose end is unknown",
+            ),
+        )  # fmt: skip
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         return await self._page(request, request.query)
 
     async def _page(
-        self, request: web.Request, asked: MultiMapping[str], refused: FormRefused | None = None
+        self, request: web.Request, asked: MultiMapping[str], refused: FormRefused | None = None, not_retried: str = ""
     ) -> web.Response:
-        held = await self._read(_account(asked), [State.HELD], None, HELD_ROWS + 1)
-        planned = asked.get("planned", "")
+        held = await self._held(_account(asked), None, HELD_ROWS + 1)
         context = {
             "account": _account(asked) or "",
             "state": asked.get("state", "") if asked.get("state", "") in set(State) else "",
@@ -56,35 +62,21 @@ class OrdersPages:
             "ticked": set(asked.getall("id", ())),
             "remark": asked.get("remark", ""),
             "refused": refused,
-            "planned": int(planned) if planned.isascii() and planned.isdigit() and len(planned) < 9 else None,
+            "retried": number_in(asked, "retried"),
+            "not_retried": not_retried,
+            "refresh": URL("/orders").with_query(_where(asked, "state", "before")),
             "stream": URL("/orders/events").with_query(_where(asked, "state", "before")),
         }
-        return render(request, "orders.html", context | await self._part_of(request, asked))
+        return render(request, "orders.html", context | await orders_part(self._site, principal_of(request), asked))
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         return await self._live.stream(request, "orders_part.html", self._part)
 
     async def _part(self, request: web.Request) -> dict[str, Any]:
-        return await self._part_of(request, request.query)
+        return await orders_part(self._site, principal_of(request), request.query)
 
-    async def _part_of(self, request: web.Request, asked: MultiMapping[str]) -> dict[str, Any]:
-        state, before = asked.get("state", ""), asked.get("before", "")
-        states = [State(state)] if state in set(State) else []
-        start = int(before) if before.isascii() and before.isdigit() and len(before) <= 18 else None
-        orders = await self._read(_account(asked), states, start, ROWS + 1)
-        here = URL("/orders").with_query(_where(asked, "state"))
-        return {
-            "orders": orders[:ROWS],
-            "is_filtered": bool(states or _account(asked)),
-            "next_page": here.update_query(before=orders[ROWS - 1].id) if len(orders) > ROWS else None,
-            "first_page": here if start is not None else None,
-            "staff": principal_of(request).role is Role.STAFF,
-        }
-
-    async def _read(self, account: str | None, states: list[State], before: int | None, limit: int) -> list[Order]:
-        return await self._site.readers.read(
-            lambda cx: order_rows.listed(cx, account=account, states=states, before=before, limit=limit)
-        )
+    async def _held(self, account: str | None, before: int | None, limit: int) -> list[Order]:
+        return await _read(self._site, account, [State.HELD], before, limit)
 
     async def _release(self, request: web.Request) -> web.StreamResponse:
         form, actor = await typed_form(request), principal_of(request).actor
@@ -101,7 +93,7 @@ class OrdersPages:
 
     async def _release_all(self, account: str | None, actor: str) -> None:
         before = None  # those held from now on stay so
-        while held := await self._read(account, [State.HELD], before, AT_ONCE):
+        while held := await self._held(account, before, AT_ONCE):
             before = held[-1].id
             await self._site.room.release([order.id for order in held], actor)
 
@@ -118,6 +110,46 @@ class OrdersPages:
             return await self._page(request, form, _of_orders(refused))
         raise _back(form)
 
+    async def _retry(self, request: web.Request) -> web.StreamResponse:
+        form, number = await typed_form(request), int(request.match_info["order"])
+        order = await self._site.readers.read(order_rows.order_of, number)
+        if order is None:
+            raise NotFound
+        try:
+            await self._site.room.retry(number, principal_of(request).actor)
+        except ChangeRefused as refused:
+            return await self._page(request, form, not_retried=str(refused))
+        if form.get("brief") == "yes":
+            raise web.HTTPSeeOther(URL(f"/accounts/{order.account}/access").with_query(retried=number))
+        raise web.HTTPSeeOther(URL("/orders").with_query({**_where(form, "state"), "retried": number}))
+
+
+async def orders_part(site: Site, principal: Principal, asked: MultiMapping[str]) -> dict[str, Any]:
+    """What the table of orders shows: those of an account or state, or (`brief`) the newest few of an account, which
+    are followed on its page."""
+    state, start = asked.get("state", ""), number_in(asked, "before")
+    states = [State(state)] if state in set(State) else []
+    brief = asked.get("brief") == "yes"
+    rows = BRIEF_ROWS if brief else ROWS
+    orders = await _read(site, _account(asked), states, start, rows + 1)
+    here = URL("/orders").with_query(_where(asked, "state"))
+    return {
+        "orders": orders[:rows],
+        "is_filtered": bool(states or _account(asked)),
+        "next_page": here.update_query(before=orders[rows - 1].id) if len(orders) > rows else None,
+        "first_page": here if start is not None else None,
+        "staff": principal.role is Role.STAFF,
+        "again": RETRIED,
+        "where": _where(asked, "state"),
+        "brief": brief,
+    }
+
+
+async def _read(site: Site, account: str | None, states: list[State], before: int | None, limit: int) -> list[Order]:
+    return await site.readers.read(
+        lambda cx: order_rows.listed(cx, account=account, states=states, before=before, limit=limit)
+    )
+
 
 def _of_orders(refused: FormRefused) -> FormRefused:
     return FormRefused("id", str(refused).replace("record", "order")) if refused.field == "id" else refused
@@ -133,3 +165,9 @@ def _where(asked: MultiMapping[str], *names: str) -> dict[str, str]:
 
 def _back(form: MultiMapping[str]) -> web.HTTPSeeOther:
     return web.HTTPSeeOther(URL("/orders").with_query(_where(form)))
+
+
+def number_in(asked: MultiMapping[str], name: str) -> int | None:
+    """A parameter that is a number; None for what is none."""
+    text = asked.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None

@@ -1,18 +1,17 @@
-"""Signing in and out; the own password and sessions."""
+"""Signing in and out."""
 
 from aiohttp import web
 
-from control.users import SESSION_S, PasswordRefused, Refused, Role
+from control.users import SESSION_S, Refused
 from web.gate import cookie_name
-from web.refusals import NotFound
 from web.rendering import ENTRANCE, render
-from web.request import PRINCIPAL, SESSION_TOKEN, principal_of, session_of
+from web.request import PRINCIPAL, SESSION_TOKEN
 from web.routing import ANYBODY, EVERYBODY, Route
 from web.site import Site
 
 
 class SignInPages:
-    """`/`, `/login`, `/logout`, `/account`."""
+    """`/`, `/login`, `/logout`."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -24,9 +23,6 @@ class SignInPages:
             Route("GET", "/login", self._form, ANYBODY, "The sign-in form"),
             Route("POST", "/login", self._sign_in, ANYBODY, "Sign in"),
             Route("POST", "/logout", self._sign_out, EVERYBODY, "Sign out"),
-            Route("GET", "/account", self._account, EVERYBODY, "Own password and sessions"),
-            Route("POST", "/account/password", self._change_password, EVERYBODY, "Change the own password"),
-            Route("POST", "/account/sessions/{id:[0-9]+}", self._end_session, EVERYBODY, "End an own session"),
         )
 
     async def _entrance(self, request: web.Request) -> web.StreamResponse:
@@ -68,39 +64,6 @@ class SignInPages:
         away = web.HTTPSeeOther("/login")
         away.del_cookie(cookie_name(self._site), path="/", secure=self._site.secure_cookies, httponly=True)
         raise away
-
-    async def _account(self, request: web.Request) -> web.StreamResponse:
-        return self._account_page(request)
-
-    def _account_page(self, request: web.Request, **said: str) -> web.Response:
-        principal = principal_of(request)
-        account = self._site.directory.accounts.get(principal.account) if principal.account else None
-        context = {
-            "account": account if principal.role is Role.CUSTOMER else None,
-            "sessions": self._site.users.sessions_of(session_of(request).user.id),
-            "own": session_of(request).id,
-            "refused": "",
-            "done": request.query.get("done", ""),
-        }
-        return render(request, "account.html", context | said)
-
-    async def _change_password(self, request: web.Request) -> web.StreamResponse:
-        form = await request.post()
-        old, new, again = (str(form.get(field, "")) for field in ("old", "new", "again"))
-        if new != again:
-            return self._account_page(request, refused="The new password and its repetition differ.")
-        try:
-            await self._site.users.change_password(principal_of(request), old, new)
-        except PasswordRefused as refused:
-            return self._account_page(request, refused=str(refused))
-        raise web.HTTPSeeOther("/account?done=password")
-
-    async def _end_session(self, request: web.Request) -> web.StreamResponse:
-        number = int(request.match_info["id"][:18])
-        if all(session.id != number for session in self._site.users.sessions_of(session_of(request).user.id)):
-            raise NotFound
-        await self._site.users.revoke(number)
-        raise web.HTTPSeeOther("/account?done=session")
 
 
 def _login_page(request: web.Request, **said: object) -> web.Response:

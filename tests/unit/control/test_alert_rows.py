@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from control.alerts import PROVIDER, BarConfirmed, Fired, LimitRaised, Medium, Occasion, Restored, State
+from control.alerts import (
+    PROVIDER,
+    BarConfirmed,
+    Enrolled,
+    EnrolmentCancelled,
+    Fired,
+    LimitRaised,
+    Medium,
+    Occasion,
+    Restored,
+    State,
+)
 from control.alerts import alert_rows as rows
 from control.alerts.alert import NOT_SENT_YET, Alert, Finding, is_mailbox
 from mediation.schema import all_migrations
@@ -15,7 +26,10 @@ from rating.store.migrations import migrate
 from tests.builders import NOW, an_account
 
 FIRED = Fired("LD over credit limit", NOW, (Finding("charges", 12, 10, "at_least", "month", "long-distance", "x"),))
-OCCASIONS = (FIRED, LimitRaised("LD", NOW, 1, 2), BarConfirmed("LD", NOW, FIRED.findings), Restored("a payment", NOW))
+OCCASIONS = (
+    FIRED, LimitRaised("LD", NOW, 1, 2), BarConfirmed("LD", NOW, FIRED.findings), Restored("a payment", NOW),
+    Enrolled("agnes", NOW), EnrolmentCancelled("agnes", NOW),
+)  # fmt: skip
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from control.alerts import (
     PROVIDER,
     Alert,
     BarConfirmed,
+    Enrolled,
+    EnrolmentCancelled,
     Finding,
     Fired,
     LimitRaised,
@@ -79,6 +81,8 @@ def test_with_amounts_it_says_the_account_and_the_numbers() -> None:
         LimitRaised("LD", NOW, 2_500_000_000, 2_750_000_000),
         BarConfirmed("LD", NOW, (OVER,)),
         Restored("paid", NOW),
+        Enrolled("agnes", NOW),
+        EnrolmentCancelled("agnes", NOW),
     ],
     ids=lambda facts: type(facts).__name__,
 )
@@ -124,6 +128,17 @@ def test_the_provider_is_told_which_firing_and_led_to_the_firings() -> None:
     assert said.startswith("Hello,\n\nThis concerns a customer's account; see firing 17.\n\n")
     assert said.endswith("Details: https://my.provider.example/firings\n")
     assert "see alert 5." in text(recipient=PROVIDER, firing=None)
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [(Enrolled("agnes", NOW), "has enrolled for online bills"), (EnrolmentCancelled("agnes", NOW), "has cancelled")],
+)
+def test_an_agent_is_told_whose_account_it_is_and_led_to_the_notices(facts: Any, said: str) -> None:
+    told = text(facts, firing=None)
+    assert told.startswith("Dear agnes,\n\nAda Lovelace, an account of yours, " + said)
+    assert told.endswith("Details: https://my.provider.example/agent/notices\n")
+    assert "Sign in to see the account." in text(facts, firing=None, wording=Wording())
 
 
 def test_a_late_record_is_called_late() -> None:

@@ -48,7 +48,7 @@ def give_back(cx: sqlite3.Connection, entry: Entry, key: str = "r1", account: st
 
 
 def paid(cx: sqlite3.Connection, account: str = ACCOUNT) -> int:
-    return Balances.load(cx).paid(account)
+    return -Balances.load(cx).owed(account)
 
 
 def test_a_payment_stands_in_two_books_and_in_the_audit_log(cx: sqlite3.Connection) -> None:
@@ -162,13 +162,21 @@ def test_tampering_shows(cx: sqlite3.Connection, tampering: str, found: list[tup
 def test_balances_that_are_wrong_show(cx: sqlite3.Connection) -> None:
     entry = pay(cx).entry
     balances = Balances.load(cx)
-    assert ledger_differences(cx, balances) == []
+    assert ledger_differences(cx, balances.all()) == []
     balances.apply(entry)
-    assert ledger_differences(cx, balances) == [(ACCOUNT, 2 * HUNDRED, HUNDRED)]
+    assert ledger_differences(cx, balances.all()) == [(ACCOUNT, -2 * HUNDRED, -HUNDRED)]
     balances.undo(entry)
-    assert ledger_differences(cx, balances) == []
-    assert ledger_differences(cx, Balances()) == [(ACCOUNT, 0, HUNDRED)]
-    assert ledger_differences(cx, Balances({ACCOUNT: HUNDRED, OTHER: 5})) == [(OTHER, 5, 0)]
+    assert ledger_differences(cx, balances.all()) == []
+    assert ledger_differences(cx, {}) == [(ACCOUNT, 0, -HUNDRED)]
+    assert ledger_differences(cx, {ACCOUNT: -HUNDRED, OTHER: 5}) == [(OTHER, 5, 0)]
+
+
+def test_balances_are_compared_as_of_an_entry(cx: sqlite3.Connection) -> None:
+    first = pay(cx).entry
+    then = Balances.load(cx).all()
+    pay(cx, key="k2")
+    assert ledger_differences(cx, then, first.id) == []
+    assert ledger_differences(cx, then) == [(ACCOUNT, -HUNDRED, -2 * HUNDRED)]
 
 
 def test_great_sums_are_exact(cx: sqlite3.Connection) -> None:
@@ -180,18 +188,17 @@ def test_great_sums_are_exact(cx: sqlite3.Connection) -> None:
 
 
 def test_exposure_is_what_is_owed_less_what_was_paid() -> None:
-    balances = Balances({ACCOUNT: 30})
+    balances = Balances({ACCOUNT: -23})
     asked = []
 
     def unbilled(account: str, at: int) -> int:
         asked.append((account, at))
         return 100
 
-    exposure = Exposure(unbilled, balances, open_invoices=lambda account: 7 if account == ACCOUNT else 0)
+    exposure = Exposure(unbilled, balances)
     assert (exposure.of(ACCOUNT, NOW), exposure.of(OTHER, NOW)) == (77, 100)
-    assert exposure.balance_due(ACCOUNT) == -23
-    assert asked == [(ACCOUNT, NOW), (OTHER, NOW)]
-    assert Exposure(unbilled, balances).of(ACCOUNT, NOW) == 70
+    assert (exposure.balance_due(ACCOUNT), exposure.unbilled(ACCOUNT, NOW)) == (-23, 100)
+    assert asked == [(ACCOUNT, NOW), (OTHER, NOW), (ACCOUNT, NOW)]
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -268,9 +275,9 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         assert unbalanced(self.cx) == []
         assert self.cx.execute("SELECT coalesce(sum(amount_micros), 0) FROM ledger_postings").fetchone() == (0,)
-        assert ledger_differences(self.cx, self.balances) == []
+        assert ledger_differences(self.cx, self.balances.all()) == []
         for account in (ACCOUNT, OTHER):
-            assert self.balances.paid(account) == sum(amount for of, _, amount, _ in self.made if of == account)
+            assert -self.balances.owed(account) == sum(amount for of, _, amount, _ in self.made if of == account)
 
 
 TestLedgerMachine = LedgerMachine.TestCase

@@ -132,3 +132,20 @@ def test_after_an_import_transactions_count_by_the_new_clock() -> None:
         ("3", "month", micros("2026-11-01T00:00:00Z")),
         ("3", "bill-cycle", micros("2026-11-01T00:00:00Z")),
     }
+
+
+def test_all_charges_of_an_account_are_known_whatever_cycle_they_are_of() -> None:
+    counters = Counters(ACCOUNTS)
+    for month in range(1, 11):
+        counters.count("1", micros(f"2026-{month:02}-20T00:00:00Z"), month, 0)
+    counters.count("2", micros("2024-10-20T00:00:00Z"), -7, 0)
+    assert (counters.charges("1"), counters.charges("2"), counters.charges("3")) == (55, -7, 0)
+    assert counters.charged() == {"1": 55, "2": -7}
+    again = Counters(ACCOUNTS)
+    again.restore(11, counters.parts())
+    assert again.charged() == {"1": 55, "2": -7}
+    again.count("1", micros("2026-01-20T00:00:00Z"), 100, 0)
+    again.count("1", micros("2026-02-20T00:00:00Z"), 1000, 0)
+    assert (again.charges("1"), again.charged()["1"]) == (1155, 1155)
+    again.restore(0, [])
+    assert (again.charges("1"), again.charged()) == (0, {})

@@ -29,7 +29,7 @@ class Watched:
             clock=lambda: self.now,
             owner=SimpleNamespace(counters=self.counters),
             directory=SimpleNamespace(accounts=self.accounts),
-            exposure=SimpleNamespace(balance_due=lambda number: -self.paid.get(number, 0)),
+            exposure=SimpleNamespace(of=lambda number, _: self.counters.charges(number) - self.paid.get(number, 0)),
         )
         self.near = NearLimits(site)
 

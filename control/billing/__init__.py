@@ -1,0 +1,1 @@
+"""Formal billing: what a bill is, how it is made of an account's transactions, numbered, posted and kept."""

@@ -1,0 +1,80 @@
+"""The making of a bill run: every due account's current charges, ready for the store's owner, some hundred at a time.
+
+It reads with a connection of its own, in a process of its own, and writes nothing.
+"""
+
+import sqlite3
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from control.billing.bill import pack
+from control.billing.biller import BILLS_AT_A_TIME
+from control.billing.charges import Charges
+from control.billing.consolidate import COLUMNS, Offsets, Row, consolidate
+from control.billing.currency import decimals_of
+from control.billing.due import Due
+from control.billing.gathering import Lots, gather, lots_for
+from rating.store.provisioning import tariff_terms
+
+MOST_BYTES: Final = 4 << 20
+"""Of the documents that are handed over at a time, but for the last one's."""
+_TARIFF: Final = COLUMNS.index("tariff")
+
+
+def charges_of(
+    cx: sqlite3.Connection,
+    due: Mapping[str, Due],
+    upto: int,
+    directory: Path,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Generator[list[Charges], None, None]:
+    """The current charges of accounts, of the transactions up to an id, in the parts in which they are handed over.
+
+    Transactions are laid out in files in `directory` meanwhile; `progress` is told how many have been looked at.
+    """
+    terms = tariff_terms(cx)
+    decimals = {number: places for number, (_, _, places) in terms.items()}
+    zones: dict[str, Offsets] = {}
+    part: list[Charges] = []
+    size = 0
+    with Lots(directory, lots_for(cx, upto)) as lots:
+        gather(cx, due, upto, lots, progress)
+        carrying: list[list[str]] = [[] for _ in range(len(lots))]
+        for account, one in due.items():
+            if one.carries:
+                carrying[lots.lot_of(account)].append(account)
+        for lot, carried in enumerate(carrying):
+            rows_of = lots.take(lot)
+            for account in sorted(rows_of.keys() | set(carried)):
+                one = due[account]
+                offsets = zones.setdefault(one.account.timezone, Offsets(one.account.timezone))
+                part.append(charges_from(one, rows_of.pop(account, []), upto, decimals, offsets))
+                size += len(part[-1].document)
+                if len(part) == BILLS_AT_A_TIME or size > MOST_BYTES:
+                    yield part
+                    part, size = [], 0
+    if part:
+        yield part
+
+
+def charges_from(one: Due, rows: Sequence[Row], upto: int, decimals: Mapping[int, int], offsets: Offsets) -> Charges:
+    """An account's charges from its transactions; `decimals` are those of the tariffs, `offsets` those of its zone."""
+    account, cycle = one.account, one.cycle
+    document = consolidate(rows, account.timezone, offsets)
+    places = [decimals.get(tariff, 0) for tariff in {row[_TARIFF] for row in rows}]
+    return Charges(
+        account=account.account,
+        name=account.name,
+        currency=account.currency,
+        timezone=account.timezone,
+        period=cycle.period,
+        cycle_start=cycle.start,
+        cycle_end=cycle.end,
+        covers_id=upto,
+        follows=one.follows,
+        charges_micros=document.charges_micros,
+        calls=len(rows),
+        decimals=max([decimals_of(account.currency), *places]),
+        document=pack(document),
+    )

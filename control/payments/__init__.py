@@ -1,0 +1,1 @@
+"""What customers pay of their invoices: the rules, the discount for paying early, and what becomes of a payment."""

@@ -1,0 +1,189 @@
+"""A customer's payment: its states, and whether it is accepted."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import date
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from control.payments.discount import PLACES, Offer
+from rating.money import format_micros
+
+
+class State(StrEnum):
+    """Where a payment stands. Accepted is what began as requested."""
+
+    REFUSED = "refused"
+    """It was not accepted: it never was a payment."""
+    REQUESTED = "requested"
+    """It waits in the outbox."""
+    CANCELLED = "cancelled"
+    """Taken out of the outbox before anybody fetched it."""
+    BATCHED = "batched"
+    """It stands in a file for the bank."""
+    SUBMITTED = "submitted"
+    """The bank has the file."""
+    UNKNOWN = "unknown"
+    """Nobody knows whether the bank has it: a person must find out."""
+    REJECTED = "rejected"
+    """The bank did not take it."""
+    SETTLED = "settled"
+    """The money is here."""
+    RETURNED = "returned"
+    """The money was taken back, or never came."""
+
+
+FOLLOWING: Final[Mapping[State, frozenset[State]]] = {
+    State.REFUSED: frozenset(),
+    State.REQUESTED: frozenset({State.BATCHED, State.CANCELLED}),
+    State.CANCELLED: frozenset(),
+    State.BATCHED: frozenset({State.SUBMITTED, State.REJECTED, State.UNKNOWN}),
+    State.SUBMITTED: frozenset({State.SETTLED, State.REJECTED, State.RETURNED, State.UNKNOWN}),
+    State.UNKNOWN: frozenset({State.SUBMITTED, State.SETTLED, State.REJECTED, State.RETURNED}),
+    State.REJECTED: frozenset(),
+    State.SETTLED: frozenset({State.RETURNED}),
+    State.RETURNED: frozenset(),
+}
+"""Which states may follow each."""
+
+PENDING: Final = frozenset({State.REQUESTED, State.BATCHED, State.SUBMITTED, State.UNKNOWN})
+"""On its way: the money is neither here, nor is it certain that it will not come."""
+LIVE: Final = PENDING | {State.SETTLED}
+"""Its entries stand in the ledger."""
+
+
+class Reason(StrEnum):
+    """Why a payment was refused."""
+
+    ZERO_BALANCE = "zero-balance"
+    CREDIT_BALANCE = "credit-balance"
+    PAYMENT_PENDING = "payment-pending"
+    OVER_AMOUNT = "over-amount"
+
+
+class Payment(msgspec.Struct, frozen=True):
+    """A customer's attempt to pay, and what became of it."""
+
+    id: int
+    account: str
+    invoice: int
+    """Number of the invoice that it was asked for on; what is paid is the account's balance."""
+    amount_micros: int | None
+    """None where a refused one named none."""
+    discount_micros: int
+    """What the account was let go of for paying early."""
+    currency: str
+    state: State
+    reason: str | None
+    """Why it was refused, or came to nothing (a Reason, or the bank's code)."""
+    words: str
+    """The same for people."""
+    requested_at: int
+    """µs UTC, as every instant here."""
+    changed_at: int
+    actor: str
+    idempotency_key: str
+    entry: int | None
+    """The ledger's, of an accepted one; it stays when it is taken back."""
+    discount_entry: int | None
+    settlement_entry: int | None
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether it was taken, whatever became of it later."""
+        return self.state is not State.REFUSED
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """What is paid, and what is let go of with it; together never more than is due."""
+
+    amount_micros: int
+    discount_micros: int
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """Why nothing is paid."""
+
+    reason: Reason
+    words: str
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How an account stands when it wants to pay an invoice; all amounts in micro-units."""
+
+    due_micros: int
+    """What it owes of all that was billed: its payments on their way are taken off."""
+    pending_micros: int
+    """These payments, with the discounts that were granted with them."""
+    open_micros: int
+    """What is left of the invoice itself: its total due less what has come in since."""
+    offer: Offer | None
+    """The invoice's discount, unless it is gone."""
+    below_micros: int = 0
+    """A total due at or below it is not collected."""
+
+    def payable(self, today: date) -> Accepted | Refused:
+        """What pays everything that is due, by default."""
+        if self.due_micros > self.below_micros:
+            discount_micros = self.discount(today)
+            return Accepted(self.due_micros - discount_micros, discount_micros)
+        if self.pending_micros > 0 and self.due_micros + self.pending_micros > self.below_micros:
+            return self._pending()
+        if self.due_micros < 0:
+            credit = shown(-self.due_micros)
+            return Refused(Reason.CREDIT_BALANCE, f"nothing is due: the account has {credit} to its credit")
+        if self.due_micros == 0:
+            return Refused(Reason.ZERO_BALANCE, "nothing is due: the balance is zero")
+        said = f"the total due, {shown(self.due_micros)}, is too small to be collected: it goes on the next invoice"
+        return Refused(Reason.ZERO_BALANCE, said)
+
+    def discount(self, today: date) -> int:
+        """What is let go of if the invoice is paid in full today."""
+        if self.offer is None or not self.offer.is_in_time(today):
+            return 0
+        # It makes a payment less, never needless: what is left of the invoice may be less than its discount by now.
+        return self.offer.amount_micros if self.offer.amount_micros < min(self.open_micros, self.due_micros) else 0
+
+    def _pending(self) -> Refused:
+        said = "what is due is being paid already: wait until the payment that is on its way is settled"
+        return Refused(Reason.PAYMENT_PENDING, said)
+
+    def of(self, asked_micros: int, today: date) -> Accepted | Refused:
+        """What comes of a payment of some amount above zero."""
+        most = self.payable(today)
+        if isinstance(most, Refused):
+            return most
+        if asked_micros > self.due_micros and asked_micros <= self.due_micros + self.pending_micros:
+            return self._pending()
+        if asked_micros > most.amount_micros:
+            return Refused(Reason.OVER_AMOUNT, _over(most))
+        in_full = asked_micros + most.discount_micros >= min(self.open_micros, self.due_micros)
+        return Accepted(asked_micros, most.discount_micros if in_full else 0)
+
+
+def decide(asked_micros: int | None, standing: Standing, today: date) -> Accepted | Refused:
+    """Whether a payment is accepted; without an amount everything that is due is meant. `today` is the account's.
+
+    The discount for paying early is granted to the payment that pays the whole of what is left of its invoice in time,
+    never to a part, and never makes the account's balance a credit.
+    """
+    return standing.payable(today) if asked_micros is None else standing.of(asked_micros, today)
+
+
+def request_digest(invoice: int, asked_micros: int | None, currency: str) -> bytes:
+    """What is asked for, so that a key that comes with another request is noticed."""
+    asked = msgspec.json.encode((invoice, asked_micros, currency))
+    return hashlib.blake2b(asked, digest_size=16).digest()
+
+
+def shown(micros: int) -> str:
+    """An amount for people: two decimal places, or as many more as it has."""
+    whole, _, places = format_micros(micros, PLACES).partition(".")
+    return f"{whole}.{places.rstrip('0').ljust(2, '0')}"
+
+
+def _over(most: Accepted) -> str:
+    less = f" ({shown(most.discount_micros)} less for paying early)" if most.discount_micros else ""
+    return f"the amount is above what is due, {shown(most.amount_micros)}{less}: pay that, or less"

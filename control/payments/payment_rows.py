@@ -1,0 +1,121 @@
+"""The SQL of payments: every attempt is a row, whose state alone moves on."""
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from control.payments.payment import LIVE, PENDING, Payment, State
+from rating.cdr import MICROS
+
+_FIELDS: Final = Payment.__struct_fields__
+_SELECT: Final = f"SELECT {', '.join(_FIELDS)} FROM payments"  # noqa: S608  # names of columns, no values
+
+
+def insert(cx: sqlite3.Connection, payment: Payment, digest: bytes) -> None:
+    """Write an attempt down."""
+    values = (*msgspec.structs.astuple(payment), digest)
+    cx.execute(
+        f"INSERT INTO payments (shard, {', '.join(_FIELDS)}, request_digest)"  # noqa: S608  # names of columns, no values
+        f" VALUES (0, {', '.join('?' * len(values))})",
+        values,
+    )
+
+
+def change(cx: sqlite3.Connection, payment: Payment) -> None:
+    """Write down how a payment stands now."""
+    cx.execute(
+        "UPDATE payments SET state = ?, reason = ?, words = ?, changed_at = ?, settlement_entry = ? WHERE id = ?",
+        (payment.state, payment.reason, payment.words, payment.changed_at, payment.settlement_entry, payment.id),
+    )
+
+
+def next_id(cx: sqlite3.Connection) -> int:
+    """The number of the next attempt."""
+    (last,) = cx.execute("SELECT coalesce(max(id), 0) FROM payments").fetchone()
+    return int(last) + 1
+
+
+def get(cx: sqlite3.Connection, number: int) -> Payment | None:
+    """One attempt."""
+    row = cx.execute(f"{_SELECT} WHERE id = ?", (number,)).fetchone()
+    return _payment(row) if row else None
+
+
+def keyed(cx: sqlite3.Connection, account: str, key: str) -> tuple[Payment, bytes] | None:
+    """The attempt of an account that was made under a key, and the digest of what was asked for."""
+    row = cx.execute(
+        f"SELECT {', '.join(_FIELDS)}, request_digest FROM payments"  # noqa: S608  # names of columns, no values
+        " WHERE shard = 0 AND account = ? AND idempotency_key = ?",
+        (account, key),
+    ).fetchone()
+    return (_payment(row[:-1]), row[-1]) if row else None
+
+
+def of_invoice(cx: sqlite3.Connection, invoice: int, *, limit: int = 100) -> list[Payment]:
+    """The newest attempts on an invoice first, refused ones too."""
+    rows = cx.execute(f"{_SELECT} WHERE invoice = ? ORDER BY id DESC LIMIT ?", (invoice, limit))
+    return [_payment(row) for row in rows]
+
+
+def flags_of(cx: sqlite3.Connection, invoice: int, *, limit: int = 20) -> list[Payment]:
+    """What was refused on an invoice, for whoever looks at it: the newest first."""
+    rows = cx.execute(
+        f"{_SELECT} WHERE invoice = ? AND state = '{State.REFUSED}' ORDER BY id DESC LIMIT ?", (invoice, limit)
+    )
+    return [_payment(row) for row in rows]
+
+
+def by_entries(cx: sqlite3.Connection, entries: Iterable[int]) -> dict[int, Payment]:
+    """Payments by the ledger entries that they made."""
+    numbers = list(entries)
+    rows = cx.execute(f"{_SELECT} WHERE entry IN ({', '.join('?' * len(numbers))})", numbers)
+    return {payment.entry: payment for payment in map(_payment, rows) if payment.entry is not None}
+
+
+def in_state(cx: sqlite3.Connection, state: State, *, after: int = 0, limit: int = 1_000) -> list[Payment]:
+    """Payments on their way that stand in a state, by number."""
+    assert state in PENDING, f"{state} is not looked up by state"
+    rows = cx.execute(f"{_SELECT} WHERE state = ? AND id > ? ORDER BY id LIMIT ?", (state, after, limit))
+    return [_payment(row) for row in rows]
+
+
+def pending_micros(cx: sqlite3.Connection, account: str) -> int:
+    """An account's payments on their way, with the discounts that were granted with them."""
+    # In two parts, millions and the rest: in one a sum could go beyond SQLite's 64 bits.
+    both = "(amount_micros + discount_micros)"
+    whole, rest = cx.execute(
+        f"SELECT coalesce(sum({both} / {MICROS}), 0), coalesce(sum({both} % {MICROS}), 0) FROM payments"  # noqa: S608  # a number and states of ours
+        f" WHERE account = ? AND shard = 0 AND state IN ({_listed(PENDING)})",
+        (account,),
+    ).fetchone()
+    return int(whole) * MICROS + int(rest)
+
+
+def is_paid_in_part(cx: sqlite3.Connection, invoice: int) -> bool:
+    """Whether a payment on an invoice is on its way, or has come."""
+    row = cx.execute(
+        f"SELECT 1 FROM payments WHERE invoice = ? AND state IN ({_listed(LIVE)}) LIMIT 1",  # noqa: S608  # states of ours
+        (invoice,),
+    ).fetchone()
+    return row is not None
+
+
+def come_in_since(cx: sqlite3.Connection, account: str, entry: int) -> int:
+    """What the ledger has in an account's favour after an entry, other than bills; less what was taken back."""
+    rows = cx.execute(
+        "SELECT p.amount_micros FROM ledger_entries e"
+        " JOIN ledger_postings p ON p.entry = e.id AND p.book = 'receivable'"
+        " WHERE e.shard = 0 AND e.account = ? AND e.id > ? AND e.kind <> 'bill'",
+        (account, entry),
+    )
+    return -sum(int(amount) for (amount,) in rows)
+
+
+def _listed(states: Iterable[State]) -> str:
+    return ", ".join(f"'{state}'" for state in sorted(states))
+
+
+def _payment(row: tuple[Any, ...]) -> Payment:
+    return msgspec.convert(dict(zip(_FIELDS, row, strict=True)), Payment)

@@ -1,0 +1,218 @@
+"""Customers pay: in one store transaction the total due, the rules and what is on its way are read, and a payment is
+accepted, or refused, and written down either way."""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from control import audit
+from control.billing import bill_rows
+from control.billing.bill import Bill
+from control.ledger.entry import EntryRefused, Why, check_amount, check_words
+from control.ledger.service import Enter, Ledger
+from control.payments import payment_rows, rule_rows
+from control.payments.payment import FOLLOWING, Accepted, Payment, Refused, Standing, State, decide, request_digest
+from control.payments.payment_entries import post_accepted, post_settled, take_all_back
+from rating.store.port import Store
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TAKEN_BACK: Final = frozenset({State.CANCELLED, State.REJECTED, State.RETURNED})
+_ACTIONS: Final[Mapping[State, str]] = {
+    State.CANCELLED: "cancel payment",
+    State.BATCHED: "batch payment",
+    State.SUBMITTED: "submit payment",
+    State.UNKNOWN: "lose sight of payment",
+    State.REJECTED: "reject payment",
+    State.SETTLED: "settle payment",
+    State.RETURNED: "return payment",
+}
+"""As the audit log names what leads to a state."""
+
+
+class KeyTaken(Exception):
+    """An idempotency key that came with another request before; the message says what to do."""
+
+
+class NoSuchInvoice(Exception):
+    """There is no such invoice."""
+
+
+class NotPossible(Exception):
+    """A payment does not come from where it is to where it should, in words."""
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """A payment that was tried, and whether just now, or it is the answer to a request that came again."""
+
+    payment: Payment
+    is_new: bool
+
+
+class Payments:
+    """The payments of customers. Every call that is repeated with its key is answered as the first time.
+
+    `wake` is told when something was accepted or taken back: somebody may have to act on it.
+    """
+
+    def __init__(
+        self, store: Store, ledger: Ledger, clock: Callable[[], int], wake: Callable[[], object] = lambda: None
+    ) -> None:
+        self._store, self._ledger, self._clock, self._wake = store, ledger, clock, wake
+
+    async def pay(
+        self, invoice: int, amount_micros: int | None, *, actor: str, key: str, currency: str | None = None
+    ) -> Attempt:
+        """Pay an account's balance on an invoice: all that is due, less a discount in time, if no amount is given.
+
+        Whichever invoice is named, what is paid is the consolidated account's balance. Raises NoSuchInvoice, KeyTaken,
+        and EntryRefused for what is no payment at all: that is not written down.
+        """
+        check_words(key, "")
+        if amount_micros is not None:
+            check_amount(amount_micros)
+        now = self._clock()
+        tried = await self._ledger.together(
+            lambda cx, enter: self._pay(cx, enter, invoice, amount_micros, currency, actor, key, now)
+        )
+        if tried.is_new and tried.payment.is_accepted:
+            self._wake()
+        return tried
+
+    async def move(
+        self, number: int, state: State, *, actor: str, reason: str | None = None, words: str = ""
+    ) -> Payment:
+        """Bring a payment to a state that may follow its own, with what that means for the ledger; one that stands
+        there already stays as it is. Raises NotPossible."""
+        now = self._clock()
+        payment = await self._ledger.together(
+            lambda cx, enter: self._move(cx, enter, number, state, actor, reason, words, now)
+        )
+        if state in _TAKEN_BACK:
+            self._wake()
+        return payment
+
+    async def waiting(self, state: State = State.REQUESTED, *, after: int = 0, limit: int = 1_000) -> list[Payment]:
+        """The payments in the outbox that stand in a state, by number."""
+        return await self._store.read(lambda cx: payment_rows.in_state(cx, state, after=after, limit=limit))
+
+    async def pending_of(self, account: str) -> int:
+        """What of an account is on its way, with the discounts granted with it, in micro-units."""
+        return await self._store.read(payment_rows.pending_micros, account)
+
+    async def payable(self, invoice: int) -> Accepted | Refused:
+        """What would be paid on an invoice now, and what let go of, or why nothing can be: for people to look at, the
+        payment asks again. Raises NoSuchInvoice."""
+        now = self._clock()
+
+        def ask(cx: sqlite3.Connection) -> Accepted | Refused:
+            bill = _bill(cx, invoice)
+            return decide(None, self._standing(cx, bill), local_day(cx, bill.account, now))
+
+        return await self._store.read(ask)
+
+    # In the store's thread.
+
+    def _pay(
+        self,
+        cx: sqlite3.Connection,
+        enter: Enter,
+        invoice: int,
+        amount_micros: int | None,
+        currency: str | None,
+        actor: str,
+        key: str,
+        now: int,
+    ) -> Attempt:
+        bill = _bill(cx, invoice)
+        if currency not in (None, bill.currency):
+            raise EntryRefused(
+                Why.CURRENCY, f"the invoice is in {bill.currency}, not in {currency}: convert the amount"
+            )
+        digest = request_digest(invoice, amount_micros, bill.currency)
+        if (known := payment_rows.keyed(cx, bill.account, key)) is not None:
+            payment, before = known
+            if before != digest:
+                raise KeyTaken("this idempotency key came with another payment: give every payment a key of its own")
+            return Attempt(payment, is_new=False)
+        said = decide(amount_micros, self._standing(cx, bill), local_day(cx, bill.account, now))
+        payment = Payment(
+            id=payment_rows.next_id(cx),
+            account=bill.account,
+            invoice=invoice,
+            amount_micros=amount_micros,
+            discount_micros=0,
+            currency=bill.currency,
+            state=State.REFUSED,
+            reason=None,
+            words="",
+            requested_at=now,
+            changed_at=now,
+            actor=actor,
+            idempotency_key=key,
+            entry=None,
+            discount_entry=None,
+            settlement_entry=None,
+        )
+        if isinstance(said, Refused):
+            payment = msgspec.structs.replace(payment, reason=said.reason, words=said.words)
+        else:
+            payment = post_accepted(enter, payment, said)
+        payment_rows.insert(cx, payment, digest)
+        return Attempt(payment, is_new=True)
+
+    def _standing(self, cx: sqlite3.Connection, bill: Bill) -> Standing:
+        rules = rule_rows.rules_on(cx, bill.issued_on)
+        offer = bill.discount if bill.discount and not payment_rows.is_paid_in_part(cx, bill.number) else None
+        return Standing(
+            due_micros=self._ledger.balances.owed(bill.account),
+            pending_micros=payment_rows.pending_micros(cx, bill.account),
+            open_micros=bill.total_due_micros - payment_rows.come_in_since(cx, bill.account, bill.entry),
+            offer=offer,
+            below_micros=rules.below_micros,
+        )
+
+    def _move(
+        self,
+        cx: sqlite3.Connection,
+        enter: Enter,
+        number: int,
+        state: State,
+        actor: str,
+        reason: str | None,
+        words: str,
+        now: int,
+    ) -> Payment:
+        payment = payment_rows.get(cx, number)
+        if payment is None:
+            raise NotPossible(f"there is no payment {number}")
+        if payment.state is state:
+            return payment
+        if state not in FOLLOWING[payment.state]:
+            raise NotPossible(f"payment {number} is {payment.state}: it cannot be {state} now")
+        moved = msgspec.structs.replace(payment, state=state, reason=reason, words=words, changed_at=now)
+        if state is State.SETTLED:
+            moved = post_settled(enter, moved, actor)
+        elif state in _TAKEN_BACK:
+            take_all_back(cx, enter, moved, actor)
+        payment_rows.change(cx, moved)
+        why = f": {reason}" if reason else ""
+        detail = f"payment {number}, invoice {payment.invoice}{why}"
+        audit.record(cx, now, actor, _ACTIONS[state], f"account {payment.account}", detail)
+        return moved
+
+
+def local_day(cx: sqlite3.Connection, account: str, now: int) -> date:
+    """Which day it is where an account is."""
+    (zone,) = cx.execute("SELECT timezone FROM accounts WHERE shard = 0 AND account = ?", (account,)).fetchone()
+    return (_EPOCH + timedelta(microseconds=now)).astimezone(ZoneInfo(zone)).date()
+
+
+def _bill(cx: sqlite3.Connection, invoice: int) -> Bill:
+    bill = bill_rows.bill(cx, invoice)
+    if bill is None:
+        raise NoSuchInvoice
+    return bill

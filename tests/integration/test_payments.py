@@ -1,0 +1,450 @@
+"""Customers' payments on a real store: accepted or refused in one transaction, once for a key, and what follows."""
+
+import asyncio
+import random
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from control import audit, bars
+from control.account_control import AccountControl
+from control.billing.bill import Bill
+from control.breaker import Breaker
+from control.events.definition_json import parse_event
+from control.ledger import Balances, Entry, EntryRefused, Kind, Ledger, Why, ledger_differences
+from control.ledger.entry import Book
+from control.ledger.postings import unbalanced
+from control.payments import payment_rows
+from control.payments.payment import PENDING, Accepted, Payment, Refused, State
+from control.payments.rule_rows import put_rules
+from control.payments.rules import EarlyPayment, Rules
+from control.payments.service import Attempt, KeyTaken, NoSuchInvoice, NotPossible, Payments
+from mediation.schema import all_migrations
+from rating.cdr import MICROS
+from rating.store.sqlite import SqliteStore, open_store
+from tests.bills_by_hand import issue_bill, some_charges
+from tests.builders import ACCOUNT, accounts_csv, an_account, lines_csv, micros
+
+ISSUED = micros("2026-11-03T12:00:00-05:00")
+LAST_DAY_ENDS = micros("2026-11-14T00:00:00-05:00")
+"""In the account's zone; the discount's tenth day is over then."""
+TWO_PERCENT = Rules("standard", early=EarlyPayment(2 * MICROS, 10))
+CUSTOMER = "ada"
+EVENT = {
+    "accounts": {"all": True},
+    "name": "Over the limit",
+    "when": {"measure": "charges", "period": "bill-cycle", "above_credit_limit": True},
+    "respond": [{"do": "bar", "services": ["long-distance"], "until": "cleared"}],
+}
+
+
+class Till:
+    """A store with an account that pays, and who takes its payments."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.store, self.now = store, ISSUED
+        self.control = AccountControl(
+            lambda: {ACCOUNT: an_account(credit_limit_micros=50 * MICROS)},
+            lambda account: self.ledger.balances.owed(account),
+            Breaker(100, 600),
+            3600,
+        )
+        self.watching = True
+        self.ledger = Ledger(store, lambda: self.now, Balances(), self.watch)
+        self.woken = 0
+        self.payments = Payments(store, self.ledger, lambda: self.now, self.wake)
+
+    def watch(self, cx: sqlite3.Connection, entry: Entry, now: int) -> None:
+        if not self.watching:
+            raise RuntimeError("a mistake elsewhere")
+        self.control.on_entry(cx, entry, now)
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    async def bill(self, units: int, *, follows: int = 0, period: str = "2026-10") -> Bill:
+        charges = some_charges(units * MICROS, follows=follows, period=period)
+        return await issue_bill(self.store, self.ledger, self.now, charges)
+
+    async def rules(self, rules: Rules = TWO_PERCENT) -> None:
+        await self.store.transact(put_rules, rules, "", "stella", self.now)
+
+    async def pay(self, units: int | None = None, key: str = "k1", invoice: int = 1) -> Payment:
+        return (await self.tried(units, key, invoice)).payment
+
+    async def tried(self, units: int | None = None, key: str = "k1", invoice: int = 1) -> Attempt:
+        return await self.payments.pay(invoice, units and units * MICROS, actor=CUSTOMER, key=key)
+
+    async def move(self, *states: State, number: int = 1) -> Payment:
+        moved = [await self.payments.move(number, state, actor="the bank") for state in states]
+        return moved[-1]
+
+    async def books(self) -> dict[str, int]:
+        """What stands in every book, in whole units."""
+        rows = await self.store.read(
+            lambda cx: cx.execute("SELECT book, sum(amount_micros) FROM ledger_postings GROUP BY book").fetchall()
+        )
+        return {book: total // MICROS for book, total in rows if total}
+
+    @property
+    def due(self) -> int:
+        return self.ledger.balances.owed(ACCOUNT) // MICROS
+
+    async def attempts(self, invoice: int = 1) -> list[str]:
+        """The states of all attempts, the oldest first."""
+        found = await self.store.read(payment_rows.of_invoice, invoice)
+        return [f"{one.state} {one.reason}" if one.reason else str(one.state) for one in found[::-1]]
+
+
+@pytest.fixture
+async def till(tmp_path: Path) -> AsyncIterator[Till]:
+    store = await open_store(tmp_path / "tollkeeper.db", all_migrations(), ISSUED)
+    await store.import_accounts(accounts_csv(f"{ACCOUNT},Ada Lovelace,,USD,America/New_York,50.00,standard,,1"), ISSUED)
+    await store.import_lines(lines_csv(f"+12125550142,{ACCOUNT},Transcontinental,long-distance,kam1,,"))
+    till = Till(store)
+    try:
+        yield till
+        assert await store.read(unbalanced) == []
+        assert sum((await till.books()).values()) == 0
+        assert await store.read(ledger_differences, till.ledger.balances.all()) == []
+    finally:
+        await store.close()
+
+
+class TestAcceptance:
+    async def test_what_is_accepted_is_in_transit_and_owed_no_more(self, till: Till) -> None:
+        await till.bill(100)
+        paid = await till.pay()
+        assert (paid.id, paid.account, paid.invoice, paid.state) == (1, ACCOUNT, 1, State.REQUESTED)
+        assert (paid.amount_micros, paid.discount_micros, paid.reason) == (100 * MICROS, 0, None)
+        assert (paid.requested_at, paid.actor, paid.discount_entry) == (ISSUED, CUSTOMER, None)
+        assert await till.books() == {Book.REVENUE: -100, Book.IN_TRANSIT: 100}
+        assert (till.due, await till.payments.pending_of(ACCOUNT), till.woken) == (0, 100 * MICROS, 1)
+        (entry, _) = await till.ledger.entries(ACCOUNT, limit=10)
+        assert (entry.id, entry.kind, entry.amount_micros, entry.remark) == (
+            paid.entry, Kind.PAYMENT, 100 * MICROS, "invoice 1",
+        )  # fmt: skip
+        assert (await till.store.read(lambda cx: audit.entries(cx, limit=1)))[0].actor == CUSTOMER
+        assert [one.id for one in await till.payments.waiting()] == [1]
+
+    async def test_less_may_be_paid_and_the_rest_later_and_no_more(self, till: Till) -> None:
+        await till.bill(100)
+        await till.pay(60)
+        refused = await till.pay(41, "k2")
+        assert (refused.state, refused.reason, refused.entry) == (State.REFUSED, "payment-pending", None)
+        assert (await till.pay(101, "k3")).reason == "over-amount"
+        assert (await till.pay(None, "k4")).amount_micros == 40 * MICROS
+        assert (await till.pay(None, "k5")).reason == "payment-pending"
+        assert await till.attempts() == [
+            "requested", "refused payment-pending", "refused over-amount", "requested", "refused payment-pending",
+        ]  # fmt: skip
+        assert till.due == 0
+
+    async def test_what_was_refused_is_flagged_on_the_invoice_the_newest_first(self, till: Till) -> None:
+        await till.bill(100)
+        await till.pay()
+        await till.pay(None, "k2")
+        await till.move(State.BATCHED, State.SUBMITTED, State.SETTLED)
+        await till.pay(7, "k3")
+        flags = await till.store.read(payment_rows.flags_of, 1)
+        assert [(flag.reason, flag.amount_micros) for flag in flags] == [
+            ("zero-balance", 7 * MICROS), ("payment-pending", None),
+        ]  # fmt: skip
+        assert all(flag.words for flag in flags)
+        assert await till.store.read(payment_rows.flags_of, 2) == []
+
+    async def test_a_credit_is_refused_with_its_amount(self, till: Till) -> None:
+        await till.bill(100)
+        await till.ledger.credit(ACCOUNT, 103 * MICROS, "USD", actor="stella", key="goodwill")
+        refused = await till.pay()
+        assert (refused.reason, "3.00 to its credit" in refused.words) == ("credit-balance", True)
+        asked = await till.payments.payable(1)
+        assert isinstance(asked, Refused)
+        assert asked.words == refused.words
+
+    async def test_a_payment_on_an_older_invoice_pays_the_account(self, till: Till) -> None:
+        await till.bill(100)
+        till.now = micros("2026-12-03T12:00:00-05:00")
+        await till.bill(50, follows=1, period="2026-11")
+        paid = await till.pay(None, invoice=1)
+        assert (paid.amount_micros, paid.invoice, till.due) == (150 * MICROS, 1, 0)
+        assert (await till.pay(None, "k2", invoice=2)).reason == "payment-pending"
+
+    async def test_too_small_a_balance_is_not_collected(self, till: Till) -> None:
+        await till.rules(Rules("standard", below_micros=5 * MICROS))
+        await till.bill(5)
+        assert (await till.pay()).reason == "zero-balance"
+        assert await till.attempts() == ["refused zero-balance"]
+
+    async def test_what_is_no_payment_is_not_written_down(self, till: Till) -> None:
+        await till.bill(100)
+        for why, amount, values in (
+            (Why.AMOUNT, 0, {}),
+            (Why.AMOUNT, -1, {}),
+            (Why.CURRENCY, 1, {"currency": "EUR"}),
+            (Why.KEY, 1, {"key": ""}),
+            (Why.KEY, 1, {"key": "\tpayment 1 accepted"}),
+        ):
+            with pytest.raises(EntryRefused) as refused:
+                await till.payments.pay(1, amount, **{"actor": CUSTOMER, "key": "k", **values})
+            assert refused.value.why is why
+        with pytest.raises(NoSuchInvoice):
+            await till.pay(invoice=2)
+        with pytest.raises(NoSuchInvoice):
+            await till.payments.payable(2)
+        assert (await till.attempts(), till.due, till.woken) == ([], 100, 0)
+
+    async def test_what_fails_on_the_way_leaves_nothing(self, till: Till) -> None:
+        await till.rules()
+        await till.bill(100)
+        till.watching = False
+        with pytest.raises(RuntimeError):
+            await till.pay()
+        assert (await till.attempts(), till.due, till.woken) == ([], 100, 0)
+        till.watching = True
+        assert (await till.pay()).id == 1
+
+
+class TestKeys:
+    async def test_the_same_request_is_answered_as_the_first_time(self, till: Till) -> None:
+        await till.bill(100)
+        first = await till.tried()
+        again = await till.tried()
+        assert (first.is_new, again.is_new) == (True, False)
+        assert again.payment == first.payment
+        assert (await till.attempts(), till.woken) == (["requested"], 1)
+
+    async def test_a_refusal_is_answered_again_even_if_it_would_be_accepted_now(self, till: Till) -> None:
+        await till.bill(100)
+        await till.pay()
+        refused = await till.pay(None, "k2")
+        await till.move(State.CANCELLED)
+        assert till.due == 100
+        assert await till.pay(None, "k2") == refused
+        assert (await till.pay(None, "k3")).is_accepted
+
+    async def test_another_request_under_a_key_is_none(self, till: Till) -> None:
+        await till.bill(100)
+        till.now = micros("2026-12-03T12:00:00-05:00")
+        await till.bill(100, follows=1, period="2026-11")
+        await till.pay(10)
+        for units, invoice in ((11, 1), (None, 1), (10, 2)):
+            with pytest.raises(KeyTaken, match="a key of its own"):
+                await till.pay(units, invoice=invoice)
+        assert till.due == 190
+
+    async def test_a_key_of_somebody_elses_entry_is_no_hindrance(self, till: Till) -> None:
+        """Staff's keys are the ledger's own, customers' those of payments."""
+        await till.bill(100)
+        for key in ("payment 1 accepted", "k1"):
+            await till.ledger.pay(ACCOUNT, MICROS, "USD", actor="stella", key=key)
+        assert (await till.pay()).amount_micros == 98 * MICROS
+
+
+class TestDiscount:
+    async def test_it_is_let_go_of_with_a_payment_in_full_and_in_time(self, till: Till) -> None:
+        await till.rules()
+        bill = await till.bill(100)
+        assert bill.discount is not None
+        assert await till.payments.payable(1) == Accepted(98 * MICROS, 2 * MICROS)
+        till.now = LAST_DAY_ENDS - 1
+        paid = await till.pay()
+        assert (paid.amount_micros, paid.discount_micros) == (98 * MICROS, 2 * MICROS)
+        assert await till.books() == {Book.REVENUE: -100, Book.IN_TRANSIT: 98, Book.DISCOUNTS_GRANTED: 2}
+        assert await till.payments.pending_of(ACCOUNT) == 100 * MICROS
+
+    async def test_it_is_gone_when_its_last_day_is_over_where_the_account_is(self, till: Till) -> None:
+        await till.rules()
+        await till.bill(100)
+        till.now = LAST_DAY_ENDS
+        assert (await till.pay()).discount_micros == 0
+
+    async def test_what_is_asked_for_must_leave_it_out(self, till: Till) -> None:
+        await till.rules()
+        await till.bill(100)
+        refused = await till.pay(100)
+        assert (refused.reason, "98.00 (2.00 less" in refused.words) == ("over-amount", True)
+        paid = await till.pay(98, "k2")
+        assert (paid.discount_micros, till.due) == (2 * MICROS, 0)
+
+    async def test_parts_get_none_neither_the_first_nor_the_last(self, till: Till) -> None:
+        await till.rules()
+        await till.bill(100)
+        assert (await till.pay(60)).discount_micros == 0
+        paid = await till.pay(None, "k2")
+        assert (paid.amount_micros, paid.discount_micros) == (40 * MICROS, 0)
+
+    async def test_a_part_that_came_to_nothing_does_not_forfeit_it(self, till: Till) -> None:
+        await till.rules()
+        await till.bill(100)
+        await till.pay(60)
+        await till.move(State.CANCELLED)
+        assert (await till.pay(None, "k2")).discount_micros == 2 * MICROS
+
+    async def test_it_is_had_once_and_back_with_its_payment(self, till: Till) -> None:
+        await till.rules()
+        await till.bill(100)
+        await till.pay()
+        await till.move(State.BATCHED, State.SUBMITTED, State.RETURNED)
+        assert await till.books() == {Book.REVENUE: -100, Book.RECEIVABLE: 100}
+        again = await till.pay(None, "k2")
+        assert (again.discount_micros, till.due) == (2 * MICROS, 0)
+        await till.ledger.reverse(ACCOUNT, again.discount_entry or 0, actor="stella", key="by hand")
+        assert (await till.pay(None, "k3")).discount_micros == 0, "a payment on the invoice is on its way"
+
+    async def test_what_staff_received_makes_what_is_left_less(self, till: Till) -> None:
+        await till.rules()
+        await till.bill(100)
+        await till.ledger.pay(ACCOUNT, 97 * MICROS, "USD", actor="stella", key="cheque")
+        paid = await till.pay()
+        assert (paid.amount_micros, paid.discount_micros) == (MICROS, 2 * MICROS)
+
+    async def test_an_invoice_is_paid_early_though_there_is_a_newer_one(self, till: Till) -> None:
+        await till.rules()
+        await till.bill(100)
+        bill = await issue_bill(
+            till.store, till.ledger, till.now, some_charges(50 * MICROS, follows=1, period="2026-11")
+        )
+        assert bill.discount is not None
+        assert (await till.pay(98, "k1", invoice=1)).discount_micros == 2 * MICROS
+        rest = await till.pay(None, "k2", invoice=2)
+        assert (rest.amount_micros, rest.discount_micros, till.due) == (49 * MICROS, MICROS, 0)
+
+
+class TestStates:
+    async def test_settled_the_money_is_cash_and_nothing_is_owed_or_pending(self, till: Till) -> None:
+        await till.rules()
+        await till.bill(100)
+        await till.pay()
+        till.now += 5
+        settled = await till.move(State.BATCHED, State.SUBMITTED, State.SETTLED)
+        assert (settled.state, settled.changed_at) == (State.SETTLED, till.now)
+        assert await till.books() == {Book.REVENUE: -100, Book.CASH: 98, Book.DISCOUNTS_GRANTED: 2}
+        assert (till.due, await till.payments.pending_of(ACCOUNT)) == (0, 0)
+        assert (await till.pay(None, "k2")).reason == "zero-balance"
+
+    @pytest.mark.parametrize(
+        "way",
+        [
+            [State.CANCELLED],
+            [State.BATCHED, State.REJECTED],
+            [State.BATCHED, State.UNKNOWN, State.REJECTED],
+            [State.BATCHED, State.SUBMITTED, State.RETURNED],
+            [State.BATCHED, State.SUBMITTED, State.SETTLED, State.RETURNED],
+        ],
+    )
+    async def test_what_comes_to_nothing_is_owed_again(self, till: Till, way: list[State]) -> None:
+        await till.rules()
+        await till.bill(100)
+        await till.pay()
+        for state in way[:-1]:
+            await till.move(state)
+            assert till.due == 0
+            assert await till.payments.pending_of(ACCOUNT) == (100 * MICROS if state in PENDING else 0)
+        moved = await till.payments.move(1, way[-1], actor="the bank", reason="R01", words="insufficient funds")
+        assert (moved.state, moved.reason, moved.words) == (way[-1], "R01", "insufficient funds")
+        assert await till.books() == {Book.REVENUE: -100, Book.RECEIVABLE: 100}
+        assert await till.payments.move(1, way[-1], actor="the bank") == moved
+        assert await till.pay() == moved, "its key is answered with what became of it"
+
+    async def test_what_a_person_took_back_is_not_taken_back_twice(self, till: Till) -> None:
+        await till.bill(100)
+        paid = await till.pay()
+        await till.ledger.reverse(ACCOUNT, paid.entry or 0, actor="stella", key="by hand")
+        await till.move(State.CANCELLED)
+        assert till.due == 100
+
+    async def test_a_state_that_does_not_follow_is_refused(self, till: Till) -> None:
+        await till.bill(100)
+        await till.pay(10)
+        await till.pay(500, "k2")
+        for number, state in ((1, State.SETTLED), (1, State.RETURNED), (2, State.BATCHED), (3, State.BATCHED)):
+            with pytest.raises(NotPossible, match=f"payment {number}"):
+                await till.move(state, number=number)
+        await till.move(State.BATCHED)
+        with pytest.raises(NotPossible, match="payment 1 is batched: it cannot be cancelled"):
+            await till.move(State.CANCELLED)
+        assert (await till.attempts(), till.due) == (["batched", "refused over-amount"], 90)
+
+    async def test_every_change_is_in_the_audit_log(self, till: Till) -> None:
+        await till.bill(100)
+        await till.pay()
+        await till.move(State.BATCHED, State.SUBMITTED, State.SETTLED, State.RETURNED)
+        logged = [entry.action for entry in await till.store.read(lambda cx: audit.entries(cx, limit=100))][::-1]
+        assert logged[-8:] == [
+            "record payment", "batch payment", "submit payment", "record settlement", "settle payment",
+            "record reversal", "record reversal", "return payment",
+        ]  # fmt: skip
+
+
+class TestBars:
+    async def reasons(self, till: Till) -> int:
+        return len(await till.store.read(bars.open_of_account, ACCOUNT))
+
+    async def test_a_payment_takes_the_reason_of_a_bar_away_in_its_own_transaction(self, till: Till) -> None:
+        await till.store.transact(lambda cx: till.control.load(cx, till.now))
+        await till.bill(100)
+        await till.store.transact(lambda cx: till.control.add_event(cx, parse_event(EVENT), "stella", till.now))
+        assert await self.reasons(till) == 1
+        await till.pay(40)
+        assert await self.reasons(till) == 1, "60 are above the limit of 50 still"
+        await till.pay(10, "k2")
+        assert await self.reasons(till) == 0
+
+    async def test_a_refused_payment_changes_nothing(self, till: Till) -> None:
+        await till.store.transact(lambda cx: till.control.load(cx, till.now))
+        await till.bill(100)
+        await till.store.transact(lambda cx: till.control.add_event(cx, parse_event(EVENT), "stella", till.now))
+        await till.pay(101)
+        assert await self.reasons(till) == 1
+
+
+class TestTogether:
+    async def test_of_many_at_once_one_pays(self, till: Till) -> None:
+        await till.bill(100)
+        tried = await asyncio.gather(*(till.pay(None, f"k{n % 10}") for n in range(50)))
+        accepted = {one.id for one in tried if one.is_accepted}
+        assert len(accepted) == 1
+        assert {one.reason for one in tried if not one.is_accepted} == {"payment-pending"}
+        assert (till.due, len(await till.attempts())) == (0, 10)
+
+    async def test_no_payment_makes_a_credit_whatever_else_happens(self, till: Till) -> None:
+        await till.rules()
+        chance, numbers = random.Random(5), iter(range(10_000))
+        last = await till.bill(100)
+
+        async def bill() -> None:
+            nonlocal last
+            period = f"{2027 + last.number // 12}-{last.number % 12 + 1:02d}"
+            last = await till.bill(chance.randint(1, 99), follows=last.number, period=period)
+
+        async def credit() -> None:
+            await till.ledger.credit(
+                ACCOUNT, chance.randint(1, 60) * MICROS, "USD", actor="stella", key=f"c{next(numbers)}"
+            )
+
+        async def pay() -> None:
+            units = chance.choice((None, chance.randint(1, 120)))
+            await till.pay(units, f"p{next(numbers)}", invoice=chance.randint(1, last.number))
+
+        async def give_up() -> None:
+            for payment in (await till.payments.waiting())[:1]:
+                await till.payments.move(payment.id, State.CANCELLED, actor="stella")
+
+        for _ in range(25):
+            await asyncio.gather(bill(), *(chance.choice((pay, pay, pay, credit, give_up))() for _ in range(8)))
+        rows = await till.store.read(
+            lambda cx: cx.execute(
+                "SELECT e.actor, e.kind, p.amount_micros FROM ledger_entries e JOIN ledger_postings p ON p.entry = e.id"
+                " WHERE p.book = 'receivable' ORDER BY e.id"
+            ).fetchall()
+        )
+        owed, paid = 0, 0
+        for actor, kind, amount in rows:
+            owed += amount
+            if actor == CUSTOMER and kind in (Kind.PAYMENT, Kind.DISCOUNT):
+                paid += 1
+                assert owed >= 0
+        assert paid > 20
