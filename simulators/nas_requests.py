@@ -46,7 +46,7 @@ class Requests(asyncio.DatagramProtocol):
         self.senders: set[tuple[str, int]] = set()
         """The addresses that they came from."""
         self._transport: asyncio.DatagramTransport | None = None
-        self._said: dict[bytes, bytes | None] = {}
+        self._said: dict[tuple[tuple[str, int], bytes], bytes | None] = {}
 
     @property
     def address(self) -> tuple[str, int]:
@@ -72,11 +72,11 @@ class Requests(asyncio.DatagramProtocol):
         self.told += 1
         self.last = [*self.last[1 - _MOST_SHOWN :], data]
         self.senders = {*self.senders, addr} if len(self.senders) < MOST_REMEMBERED else {addr}
-        if data in self._said:
-            self._say(self._said[data], addr)
+        if (addr, data) in self._said:
+            self._say(self._said[addr, data], addr)
             return
         reaction, is_known = self._carry_out(data[0], radius.attributes_of(data))
-        said = self._said[data] = self._answer(data, reaction, is_known=is_known)
+        said = self._said[addr, data] = self._answer(data, reaction, is_known=is_known)
         if len(self._said) > MOST_REMEMBERED:
             del self._said[next(iter(self._said))]
         if reaction is not Reaction.LOSE_ACK:
