@@ -368,6 +368,7 @@ async def test_auditors_find_who_did_what_and_take_it_with_them(
     await staff.page.goto(f"/accounts/{account(n)}/access")
     await staff.page.get_by_label("Reason, for the audit log").fill(f"by order of court {n}")
     await button(staff, "Bar these services")
+    await staff.page.get_by_role("status").wait_for()  # a window that is closed on its way may never close
     await staff.leave()
     await visitor.sign_in("audrey")
     assert await visitor.heading() == "Audit log"

@@ -1,5 +1,6 @@
 """Somebody at a browser, with or without scripts; whatever the browser complains about is collected."""
 
+import asyncio
 import hashlib
 import re
 import shutil
@@ -77,7 +78,8 @@ class Visitor:
 
     async def leave(self) -> None:
         """Close the window; fails with what the browser complained about."""
-        await self.context.close()
+        async with asyncio.timeout(WITHIN_MS / 1000):
+            await self.context.close()
         assert not self.said, "\n".join(self.said)
 
     def _console(self, message: "ConsoleMessage") -> None:
