@@ -15,7 +15,8 @@ from mediation.config import Config, read_config
 from mediation.failure import Failure
 from mediation.schema import all_migrations
 from rating.cdr import MICROS
-from rating.store.sqlite import check_schema, connect_reader, explained
+from rating.store.connection import explained
+from rating.store.sqlite import check_schema, connect_reader
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 

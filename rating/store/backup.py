@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from rating.store.connection import explained
 from rating.store.errors import StoreError
 from rating.store.migrations import schema_numbers
 from rating.store.partitions import last_id, partitions, table_of
-from rating.store.sqlite import connect_reader, explained
+from rating.store.sqlite import connect_reader
 
 STEP_BYTES: Final = 16 << 20
 """Copied between two looks at the disk, and written out before the next, so that the daemon's syncs never wait for

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from rating.store.sqlite import Connection, open_reader
+from rating.store.connection import Connection
+from rating.store.sqlite import open_reader
 
 T = TypeVar("T")
 

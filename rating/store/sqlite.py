@@ -5,17 +5,15 @@ import contextlib
 import fcntl
 import logging
 import os
-import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
-
-import aiosqlite
 
 from rating.provisioning import read_accounts, read_lines
 from rating.store import partitions, positions, provisioning, snapshots, sources, suspense, transactions
 from rating.store.batch import Batch
+from rating.store.connection import PAGE_BYTES, Connection, explained
 from rating.store.errors import StoreError, StoreFailed, StoreLocked
 from rating.store.intake import Admission, Intake
 from rating.store.migrations import Migration, migrate, require_current
@@ -28,7 +26,6 @@ T = TypeVar("T")
 
 log: Final = logging.getLogger(__name__)
 
-PAGE_BYTES: Final = 8192
 WAL_BYTES: Final = 256 << 20
 """The write-ahead log is copied into the file when it has grown to this. A page of the unique index that is written
 in many commits is copied once; a longer log would make the start after a crash slower."""
@@ -46,28 +43,6 @@ FILE_MODE: Final = 0o640
 CLOSE_S: Final = 5.0
 """A disk that hangs does not keep the daemon from ending."""
 READER_PRAGMAS: Final = ("PRAGMA query_only = ON", "PRAGMA cache_size = -16384")
-
-
-class Connection(aiosqlite.Connection):
-    """An aiosqlite connection that can run a whole function in its thread: one hop for a unit of work, where
-    aiosqlite's own calls take one a statement and leave the thread idle while the event loop is busy."""
-
-    path: Path
-
-    async def run(self, work: Callable[..., T], *args: Any) -> T:
-        """The result of `work(connection, *args)`. Raises StoreFailed for whatever SQLite could not do."""
-        with explained(self.path):
-            result: T = await self._execute(work, self._conn, *args)  # type: ignore[no-untyped-call]  # aiosqlite's own calls go through it
-        return result
-
-
-@contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turns what SQLite could not do with the store at `path` into StoreFailed, with words."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise StoreFailed(_explain(error, path)) from error
 
 
 def writer_lock(path: Path) -> IO[bytes]:
@@ -134,7 +109,7 @@ class SqliteStore:
             self._keys.move_some(cx)
             return admission
 
-        return await self._transaction(write, self._advance)
+        return await self._transaction(write, self._advance, is_short=False)
 
     async def recycle(self, retried: Sequence[Retried], actor: str, now: int, count: Count) -> Readmission:
         def recycle(cx: sqlite3.Connection) -> Readmission:
@@ -143,7 +118,7 @@ class SqliteStore:
             self._keys.move_some(cx)
             return readmission
 
-        return await self._transaction(recycle, self._advance)
+        return await self._transaction(recycle, self._advance, is_short=False)
 
     def _advance(self, written: Admission | Readmission) -> None:
         """Transactions are committed: the next ids come after theirs."""
@@ -185,7 +160,7 @@ class SqliteStore:
         return await self._reader.run(snapshots.load)
 
     async def save_snapshot(self, covers_id: int, parts: Sequence[bytes]) -> None:
-        await self._transaction(lambda cx: snapshots.save(cx, covers_id, parts))
+        await self._transaction(lambda cx: snapshots.save(cx, covers_id, parts), is_short=False)
 
     async def replay(self, after: int) -> AsyncIterator[list[Replay]]:
         for month in await self._reader.run(partitions.partitions):
@@ -222,9 +197,14 @@ class SqliteStore:
         await self._writer.close()
 
     async def _transaction(
-        self, work: Callable[[sqlite3.Connection], T], committed: Callable[[T], None] = lambda _: None
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        committed: Callable[[T], None] = lambda _: None,
+        *,
+        is_short: bool = True,
     ) -> T:
-        """A whole store transaction in one hop to the writer's thread, which takes them one by one.
+        """A whole store transaction in one hop to the writer's thread, which takes them one by one, short ones first: a
+        command to a switch or a person's click does not wait for thousands of records that came before it.
 
         After SQLite has failed in one there is no other: nobody knows what is on the disk.
         """
@@ -249,7 +229,7 @@ class SqliteStore:
             return result
 
         try:
-            return await self._writer.run(transact)
+            return await (self._writer.run_first if is_short else self._writer.run)(transact)
         except StoreFailed as failed:
             if not self._failure.done():
                 self._failure.set_result(failed)
@@ -339,19 +319,3 @@ class _directory_checked:  # noqa: N801  # used as a with-statement's word
 
 def _quoted(path: Path) -> str:
     return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-
-
-def _explain(error: sqlite3.Error, path: Path) -> str:
-    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL or (
-        code == sqlite3.SQLITE_IOERR and shutil.disk_usage(path.parent).free < PAGE_BYTES
-    ):
-        return (
-            "the disk is full: free some space and start the daemon again, or repeat the command;"
-            " nothing acknowledged is lost"
-        )
-    if code == sqlite3.SQLITE_IOERR:
-        return f"the disk failed ({error}): look at the kernel's log before trying again; nothing acknowledged is lost"
-    if code == sqlite3.SQLITE_NOTADB:
-        return f"{path} is not a Tollkeeper store ({error}): mind the path in [store] url"
-    return f"{path}: {error}"
