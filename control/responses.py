@@ -24,7 +24,7 @@ from control.events.definition import (
 )
 from control.events.firings import Fired
 from rating.account import Account
-from rating.money import format_micros
+from rating.money import shown_micros
 from rating.store.account_list import lines_with_services
 
 RULE: Final = "rule"
@@ -106,7 +106,7 @@ class Responder:
             "UPDATE accounts SET credit_limit_micros = ? WHERE shard = 0 AND account = ?", (after, account.account)
         )
         self._set_limit(account.account, after)
-        change = f"{format_micros(before, 6)} → {format_micros(after, 6)} ({event.name}, firing {firing})"
+        change = f"{shown_micros(before)} → {shown_micros(after)} ({event.name}, firing {firing})"
         audit.record(cx, now, RULE, "raise credit limit", f"account {account.account}", change)
         facts = LimitRaised(event.name, now, before, after)
         alert_rows.queue(

@@ -27,3 +27,9 @@ def format_micros(micros: int, decimals: int) -> str:
     places = f"{rest:06d}"
     assert not places[decimals:].strip("0"), f"{micros} micro-units do not fit {decimals} decimals"
     return f"{sign}{whole}.{places[:decimals]}" if decimals else f"{sign}{whole}"
+
+
+def shown_micros(micros: int) -> str:
+    """`micros` as people are told it: with two places, or as many more as it needs."""
+    text = format_micros(micros, 6)
+    return text[: max(len(text.rstrip("0")), len(text) - 4)]

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from rating.cdr import MICROS
-from rating.money import format_micros
+from rating.money import shown_micros
 
 MOST_MICROS: Final = 1_000_000_000 * MICROS
 """The greatest amount of one entry. Sums of them stay far within 64 bits."""
@@ -125,10 +125,10 @@ def payable(asked_micros: int | None, due_micros: int) -> int:
     if due_micros == 0:
         raise EntryRefused(Why.ZERO_BALANCE, "nothing is due: the balance is zero")
     if due_micros < 0:
-        credit = format_micros(-due_micros, 6)
+        credit = shown_micros(-due_micros)
         raise EntryRefused(Why.CREDIT_BALANCE, f"nothing is due: the account has {credit} to its credit")
     if asked_micros is not None and asked_micros > due_micros:
-        due = format_micros(due_micros, 6)
+        due = shown_micros(due_micros)
         raise EntryRefused(Why.OVER_AMOUNT, f"the amount is above the total due, {due}: pay that, or less")
     return due_micros if asked_micros is None else asked_micros
 

@@ -21,7 +21,7 @@ from control.ledger.entry import (
     digest,
     payable,
 )
-from rating.money import format_micros
+from rating.money import shown_micros
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -162,7 +162,7 @@ def _add(cx: sqlite3.Connection, request: Request, micros: int, halves: Sequence
     postings.add(cx, entry, request.digest(), halves)
     # What changes nothing of what the account owes moves money all the same.
     moved = abs(micros) or sum(posting.amount_micros for posting in halves if posting.amount_micros > 0)
-    amount = f"{format_micros(moved, 6)} {entry.currency}"
+    amount = f"{shown_micros(moved)} {entry.currency}"
     detail = f"entry {entry.id}, {amount}"
     if entry.reverses is not None:
         detail = f"entry {entry.id} takes back entry {entry.reverses}, {amount}"

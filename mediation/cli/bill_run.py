@@ -21,7 +21,7 @@ from mediation.daemon import wall_clock
 from mediation.failure import Failure
 from rating.account import Account
 from rating.cdr import MICROS
-from rating.money import format_micros
+from rating.money import shown_micros
 from rating.store.partitions import last_id
 from rating.store.provisioning import get_accounts
 
@@ -147,7 +147,7 @@ class _Making:
 
 
 def _show(totals: Totals, seconds: float, as_json: bool) -> None:
-    charges = format_micros(totals.charges_micros, 6)
+    charges = shown_micros(totals.charges_micros)
     if as_json:
         print_json(
             {

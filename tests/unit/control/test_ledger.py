@@ -61,7 +61,7 @@ def test_a_payment_stands_in_two_books_and_in_the_audit_log(cx: sqlite3.Connecti
     assert (entry.kind, entry.amount_micros, entry.remark) == (Kind.PAYMENT, HUNDRED, "cheque 17")
     (logged,) = audit.entries(cx, limit=10)
     assert (logged.actor, logged.action, logged.subject) == ("stella", "record payment", f"account {ACCOUNT}")
-    assert logged.detail == "entry 1, 100.000000 USD: cheque 17"
+    assert logged.detail == "entry 1, 100.00 USD: cheque 17"
     assert (paid(cx), paid(cx, OTHER)) == (HUNDRED, 0)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rating.money import format_micros, parse_micros
+from rating.money import format_micros, parse_micros, shown_micros
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,18 @@ def test_digits_that_would_be_lost_are_a_programmers_error(micros: int, decimals
 @given(st.integers(0, 10**18 - 1))
 def test_what_was_printed_is_read_back(micros: int) -> None:
     assert parse_micros(format_micros(micros, 6)) == micros
+
+
+@pytest.mark.parametrize(
+    ("micros", "shown"),
+    [
+        (0, "0.00"),
+        (6_050_000, "6.05"),
+        (6_500_000, "6.50"),
+        (-98_000_000, "-98.00"),
+        (123_400, "0.1234"),
+        (1, "0.000001"),
+    ],
+)
+def test_people_are_told_two_places_or_as_many_as_it_needs(micros: int, shown: str) -> None:
+    assert shown_micros(micros) == shown
