@@ -60,18 +60,18 @@ def bills(site: Site) -> list[tuple[int, str, str, int]]:
 
 def test_a_cycle_is_billed_once(billable: Site) -> None:
     code, answer = billable.answer("bill-run", "--period", PERIOD)
-    assert (code, answer["bills"], answer["charges"], answer["nothing_to_bill"]) == (0, 3, "2.640000", 5)
+    assert (code, answer["bills"], answer["charges"], answer["nothing_to_bill"]) == (0, 3, "2.64", 5)
     made = [(1, account(0), PERIOD, 2), (2, account(1), PERIOD, 1), (3, account(2), PERIOD, 1)]
     assert bills(billable) == made
     code, answer = billable.answer("bill-run", "--period", PERIOD)
-    assert (code, answer["bills"], answer["charges"], answer["already_billed"]) == (0, 0, "0.000000", 3)
+    assert (code, answer["bills"], answer["charges"], answer["already_billed"]) == (0, 0, "0.00", 3)
     assert bills(billable) == made
     assert billable.answer("recount")[1]["bills"] == 3
 
 
 def test_one_account_alone_is_billed(billable: Site) -> None:
     text = billable.done("bill-run", "--period", PERIOD, "--account", account(2)).decode()
-    assert text.startswith("1 bill issued, charges 0.660000, in ")
+    assert text.startswith("1 bill issued, charges 0.66, in ")
     assert bills(billable) == [(1, account(2), PERIOD, 1)]
     ended = billable.command("bill-run", "--period", PERIOD, "--account", "4999")
     assert (ended.returncode, one_line(ended.stderr)) == (
