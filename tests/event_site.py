@@ -1,7 +1,7 @@
 """A store in memory with an event monitor beside it, for the tests of account events: calls go in, firings come out."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from control.events import checks, event_rows
@@ -11,6 +11,7 @@ from control.events.event_rows import StoredEvent
 from control.events.firings import Fired, Firings
 from control.events.monitor import EventMonitor, Recheck
 from control.events.past import StoredPast
+from control.events.tallies import Past
 from mediation.schema import all_migrations
 from rating.account import Account
 from rating.store import provisioning, transactions
@@ -41,10 +42,17 @@ class EventSite:
     """Accounts with a line each, their transactions, and the monitor."""
 
     def __init__(
-        self, accounts: Iterable[Account] | None = None, *, now: int = NOW, opened_at: Mapping[str, int] | None = None
+        self,
+        accounts: Iterable[Account] | None = None,
+        *,
+        now: int = NOW,
+        opened_at: Mapping[str, int] | None = None,
+        monitor: Callable[[Accounts], EventMonitor] = EventMonitor,
     ) -> None:
         self.now = now
         self.cx = sqlite3.connect(":memory:", isolation_level=None)
+        self.past: Past = StoredPast(self.cx)
+        self._new_monitor = monitor
         migrate(self.cx, all_migrations(), now)
         given = [an_account(timezone="UTC")] if accounts is None else list(accounts)
         self.accounts = {account.account: account for account in given}
@@ -69,7 +77,7 @@ class EventSite:
             lambda account: self.charged[account] - self.paid[account],
             self.limits.__getitem__,
         )
-        self.monitor = EventMonitor(self.known)
+        self.monitor = self._new_monitor(self.known)
         self.monitor.load(self.cx, self.now)
 
     def prescribe(self, document: Mapping[str, Any], *, created_at: int | None = None) -> StoredEvent:
@@ -86,9 +94,9 @@ class EventSite:
         for row in rows:
             month = month_of(row[COLUMN["start_at"]])
             create_partition(self.cx, month)
-            assert not transactions.insert(self.cx, month, [row])
+            transactions.insert(self.cx, month, [row])
             self.charged[row[COLUMN["account"]]] += row[COLUMN["charge_micros"]]
-        return self.write(self.monitor.watch(rows, self.now, StoredPast(self.cx)))
+        return self.write(self.monitor.watch(rows, self.now, self.past))
 
     def _row(self, call: Mapping[str, Any]) -> Row:
         fields = dict(call)
@@ -109,7 +117,7 @@ class EventSite:
 
     def recheck(self, account: str = ACCOUNT) -> Recheck:
         """Look at an account again; what fired is written."""
-        again = self.monitor.recheck(account, self.now, StoredPast(self.cx))
+        again = self.monitor.recheck(account, self.now, self.past)
         self.write(again.firings)
         return again
 

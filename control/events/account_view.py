@@ -4,11 +4,10 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from control.events.definition import Condition, Filters
+from control.events.definition import Condition
 from control.events.evaluation import Judgement, Occasion, Reading, judge
-from control.events.measures import Sums
 from control.events.readings import Standing, SumsOf, read
-from control.events.tallies import EVERY_ID, Past
+from control.events.tallies import EVERY_ID, Past, Series
 from control.events.watched import Watched
 from control.events.windows import Clocks
 from rating.account import Account
@@ -56,7 +55,7 @@ def _concerns(event: Watched, occasion: Occasion) -> bool:
 def sums_from(past: Past, account: str, before: int = EVERY_ID) -> SumsOf:
     """The sums of an account, each asked of the past."""
 
-    def sums(filters: Filters, period: str, start: int, end: int) -> Sums:  # noqa: ARG001  # as every SumsOf
-        return past.sums(account, filters, start, end, before)
+    def sums(series: Series, start: int, end: int) -> int:
+        return past.sums(account, series.filters, start, end, before).of(series.measure)
 
     return sums

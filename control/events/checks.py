@@ -1,102 +1,57 @@
 """Events that are checked on the clock, in intervals or once: from the transactions themselves, judged as the monitor
 judges those that are checked continuously.
 
-A check looks at every period that a transaction came into since the check before, so that nothing depends on when it
-is done; the first one at those since the event was made.
+A check goes through the transactions since the check before, in the order in which they were stored, so that nothing
+depends on when it is done; the first one through those that can concern an event that was made when this one was. Of
+what accounts owe it knows what they owe now: payments count as if they had been made before these transactions.
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection
+from typing import Final
 
 import msgspec
 
 from control.events import event_rows
 from control.events.account_view import Accounts
-from control.events.definition import Filters
 from control.events.event_rows import StoredEvent
 from control.events.firings import Firings, Marks
-from control.events.gathering import earliest, put
-from control.events.measures import Sums
-from control.events.past import quarters
-from control.events.readings import SumsOf
-from control.events.tallies import Series, Windows
+from control.events.gathering import Gathered, earliest, gather
+from control.events.lookout import Lookout
+from control.events.measures import CHARGE
+from control.events.new_rows import NewTransactions
+from control.events.past import StoredPast
+from control.events.tallies import EVERY_ID
 from control.events.watched import Watched, accounts_of, watched
-from control.events.windows import Clocks
-from rating.account import Account
+from rating.store.batch import COLUMN
 from rating.store.partitions import last_id
 
+_ACCOUNT: Final = COLUMN["account"]
 
-class CheckedSums(msgspec.Struct):
-    """What a check has to judge."""
+
+class Checked(msgspec.Struct):
+    """What a check begins with."""
 
     event: Watched
-    seen_id: int
-    """The last transaction that it sees."""
-    windows: dict[Series, Windows]
-    instants: dict[str, set[int]]
-    """Of each account that is to be looked at, an instant in every stretch of time in which no period begins."""
+    gathered: Gathered
+    """The sums as they were after the check before."""
 
 
-def gather_check(cx: sqlite3.Connection, stored: StoredEvent, accounts: Accounts, now: int) -> CheckedSums:
-    """Read what a check of an event needs, on any connection."""
+def gather_check(cx: sqlite3.Connection, stored: StoredEvent, accounts: Accounts, now: int) -> Checked:
+    """Read what a check of an event begins with, on any connection."""
     event = watched(stored)
     concerned = accounts_of(event, accounts.accounts)
-    begin = min(stored.created_at, now)
-    found = CheckedSums(event, last_id(cx), {series: {} for series in event.series}, {})
-    clocks = Clocks()
-    for filters in dict.fromkeys(series.filters for series in event.series):
-        own = {series: windows for series, windows in found.windows.items() if series.filters == filters}
-        since = min(
-            earliest(accounts.accounts, concerned, series, max(event.series[series], 1), begin) for series in own
-        )
-        for quarter in quarters(cx, filters, since=since, before=found.seen_id + 1, accounts=concerned):
-            account = accounts.accounts.get(quarter.account)
-            if account is None:
-                continue
-            put(own, clocks, account, quarter)
-            if quarter.newest > stored.checked_id and _in_use(event, filters):
-                instants = found.instants.setdefault(quarter.account, set())
-                instants.add(_stretch(event, clocks, account, quarter.at))
-    if any(condition.of_exposure for condition in event.conditions):
-        for number in accounts.accounts if concerned is None else concerned:
-            instants = found.instants.setdefault(number, set())
-            instants.add(_stretch(event, clocks, accounts.accounts[number], now))
-    return found
-
-
-def _in_use(event: Watched, filters: Filters) -> bool:
-    """Whether a condition has these filters: others are read only to know when accounts were open."""
-    return any(condition.filters == filters for condition in event.conditions)
-
-
-def _stretch(event: Watched, clocks: Clocks, account: Account, at: int) -> int:
-    clock = clocks.of(account)
-    return max(clock.piece(condition.period, at)[0] for condition in event.conditions)
-
-
-def check(found: CheckedSums, accounts: Accounts, marks: Marks, now: int) -> Firings:
-    """What an event fires for, of what a check has read."""
-    firings = Firings()
-    for account in sorted(found.instants):
-        if account not in accounts.accounts:
-            continue
-        for at in sorted(found.instants[account]):
-            judgement = accounts.judge(account, found.event, at, _sums_of(found.windows, account))
-            marks.take(found.event.id, account, judgement, now, None, firings)
-    return firings
-
-
-def _sums_of(windows: Mapping[Series, Windows], account: str) -> SumsOf:
-    def sums(filters: Filters, period: str, start: int, end: int) -> Sums:  # noqa: ARG001  # as every SumsOf
-        return windows[Series(filters, period)].get((account, start)) or Sums()
-
-    return sums
+    if not stored.checked_id:  # nothing comes before the first check, however far it goes back
+        return Checked(event, gather(cx, dict.fromkeys(event.series, 0), accounts.accounts, concerned, 0))
+    at = now if stored.last_checked_at is None else min(stored.last_checked_at, now)
+    since = {s: earliest(accounts.accounts, concerned, s, back + 1, at) for s, back in event.series.items()}
+    return Checked(event, gather(cx, since, accounts.accounts, concerned, stored.checked_id + 1))
 
 
 def conclude(
-    cx: sqlite3.Connection, found: CheckedSums, accounts: Accounts, marks: Marks, now: int, default_s: int
+    cx: sqlite3.Connection, found: Checked, accounts: Accounts, marks: Marks, now: int, default_s: int
 ) -> Firings | None:
-    """Judge what a check has read, and note that it was done; in the writer's thread, in the store transaction that
+    """Go through what came since, and note that it was done; in the writer's thread, in the store transaction that
     writes what fired. None, and nothing, if the event was changed, paused or deleted since it was read."""
     was = found.event.stored
     stored = event_rows.event_by_id(cx, was.id)
@@ -104,5 +59,39 @@ def conclude(
         return None
     repeats = was.definition.check.how == "every"
     following = event_rows.next_check(was.definition, now, default_s) if repeats else None
-    event_rows.set_checked(cx, was.id, now, found.seen_id, following)
-    return check(found, accounts, marks, now)
+    event_rows.set_checked(cx, was.id, now, last_id(cx), following)
+    return _check(cx, found, accounts, marks, now)
+
+
+def _check(cx: sqlite3.Connection, found: Checked, accounts: Accounts, marks: Marks, now: int) -> Firings:
+    event, past, firings = found.event, StoredPast(cx), Firings()
+    concerned = accounts_of(event, accounts.accounts)
+    new = NewTransactions(cx, event.stored.checked_id, _since(event, accounts, concerned, now), concerned)
+    later = new.charges() if event.of_exposure else {}
+    known = msgspec.structs.replace(accounts, exposure_of=lambda a: accounts.exposure_of(a) - later.get(a, 0))
+    lookout = Lookout(known, marks)
+    for series, since in found.gathered.since.items():
+        lookout.tallies.install(series, found.gathered.windows[series], since, concerned)
+    lookout.put_in_force([event])
+    for rows in new.chunks():
+        rows = [row for row in rows if row[_ACCOUNT] in accounts.accounts]
+        for row in rows if event.of_exposure else ():
+            later[row[_ACCOUNT]] -= row[CHARGE]
+        fired = lookout.watch(rows, now, past, found_by_check=True)
+        firings.fired += fired.fired
+        firings.marks += fired.marks
+    if event.of_exposure:  # what is owed may have changed without a transaction
+        lookout.settle()
+        for account in accounts.accounts if concerned is None else concerned:
+            judgement = accounts.judge(account, event, now, lookout.sums_of(account, past, EVERY_ID))
+            marks.take(event.id, account, judgement, now, None, firings)
+    return firings
+
+
+def _since(event: Watched, accounts: Accounts, concerned: Collection[str] | None, now: int) -> int:
+    """The first instant whose transactions may concern the event: what was over when it was made is not looked at."""
+    begin = min(event.stored.created_at, now)
+    return min(
+        (earliest(accounts.accounts, concerned, s, max(back, 1), begin) for s, back in event.series.items()),
+        default=begin,
+    )

@@ -82,11 +82,18 @@ class Marks:
 
     def covered(self, event: int, account: str, judgement: Judgement) -> bool:
         """Whether something for which it holds is one it has fired for: then it did not become true just now."""
+        return any(self._noted(event, account, judgement))
+
+    def has_all(self, event: int, account: str, judgement: Judgement) -> bool:
+        """Whether everything for which it holds is noted."""
+        return all(self._noted(event, account, judgement))
+
+    def _noted(self, event: int, account: str, judgement: Judgement) -> list[bool]:
         key = event, account
         marks, owing = self._marks.get(key, ()), self._owing.get(key)
-        return any(
+        return [
             (o.starts_at, o.threshold) in marks or (o.standing and o.threshold == owing) for o in judgement.occasions
-        )
+        ]
 
     def take(
         self, event: int, account: str, judgement: Judgement, now: int, transaction: int | None, firings: Firings
@@ -94,7 +101,8 @@ class Marks:
         """Note what an event holds for; it goes into `firings` if that became true with this judgement."""
         key = event, account
         occasions = judgement.occasions
-        if not any(occasion.standing for occasion in occasions):
+        # Not by the occasions: that of a late record may be over since before the event was made.
+        if not any(finding.condition.of_exposure and finding.holds for finding in judgement.findings):
             self.owes_no_more(event, account)
         if not occasions:
             return

@@ -5,9 +5,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
-from control.events.measures import Sums
 from control.events.past import Quarter, quarters
-from control.events.tallies import EVERY_ID, Series, Windows
+from control.events.tallies import EVERY_ID, Series, Windows, add
 from control.events.windows import Clocks
 from rating.account import Account
 
@@ -43,7 +42,8 @@ def gather(
     """Sum series since their instants. One pass over the transactions for each set of filters."""
     scope = None if concerned is None else frozenset(concerned)
     gathered = Gathered(before, dict(since), scope, {series: {} for series in since})
-    _pass(cx, gathered, accounts, after=0, before=before)
+    if before > 0:
+        _pass(cx, gathered, accounts, after=0, before=before)
     return gathered
 
 
@@ -68,4 +68,4 @@ def put(into: Mapping[Series, Windows], clocks: Clocks, account: Account, quarte
     for series, windows in into.items():
         start, end = clock.window(series.period, quarter.at)
         if start <= quarter.at < end:
-            windows.setdefault((quarter.account, start), Sums()).join(quarter.sums)
+            add(windows.setdefault(start, {}), quarter.account, series.measure, quarter.sums.of(series.measure))

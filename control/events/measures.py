@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -21,8 +21,12 @@ EXACT: Final = {name: COLUMN[name] for name in ("service", "line", "called", "ty
 """The filters that compare a column as it stands."""
 
 
+Counted = Measure | Literal["transactions"]
+"""What can be counted of transactions: the measures, and that there were any."""
+
+
 class Sums(msgspec.Struct, gc=False):
-    """What some transactions come to. For every measure, because a transaction is looked at once for all of them."""
+    """What some transactions come to, in every measure."""
 
     charge_micros: int = 0
     duration_us: int = 0
@@ -51,8 +55,8 @@ class Sums(msgspec.Struct, gc=False):
         self.largest_micros = max(self.largest_micros, other.largest_micros)
         self.transactions += other.transactions
 
-    def of(self, measure: Measure) -> int:
-        """The measure's value, in its unit: micro-units, microseconds or calls."""
+    def of(self, measure: Counted) -> int:
+        """The measure's value, in its unit: micro-units, microseconds, calls or transactions."""
         match measure:
             case "charges":
                 return self.charge_micros
@@ -62,6 +66,8 @@ class Sums(msgspec.Struct, gc=False):
                 return self.calls
             case "charge":
                 return self.largest_micros
+            case "transactions":
+                return self.transactions
         raise AssertionError(f"{measure} are not counted from transactions")
 
 

@@ -59,7 +59,7 @@ def quarters(
 ) -> Iterator[Quarter]:
     """The transactions that pass the filters, answered from `since` on (and before `until`), with after < id < before,
     of some accounts or of all. An account and quarter can come several times."""
-    months = [month for month in partitions(cx) if month >= _month_before(month_of(max(since, 0)))]
+    months = months_since(cx, since)
     where = ["answer_at >= ?", "id > ?", "id < ?"]
     values: list[Any] = [since, after, before]
     if until is not None:
@@ -127,6 +127,9 @@ def _sums(
     return Sums(charge * MICROS + charge_rest, duration * MICROS + duration_rest, calls, max(largest, 0), transactions)
 
 
-def _month_before(month: int) -> int:
-    """Transactions lie in the month of their start, and may be answered in the next."""
-    return month - 1 if month % 100 > 1 else month - 89
+def months_since(cx: sqlite3.Connection, since: int) -> list[int]:
+    """The partitions of transactions that were answered since an instant: they lie in the month of their start, which
+    may be the one before."""
+    month = month_of(max(since, 0))
+    before = month - 1 if month % 100 > 1 else month - 89
+    return [one for one in partitions(cx) if one >= before]

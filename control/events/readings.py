@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from control.events.definition import NO_FILTERS, Condition, Filters, OverAverage, OverCreditLimit
+from control.events.definition import Condition, OverAverage, OverCreditLimit
 from control.events.evaluation import Reading
-from control.events.measures import Sums
+from control.events.tallies import Series, opening, series_of
 from control.events.windows import PeriodClock
 
-SumsOf = Callable[[Filters, str, int, int], Sums]
-"""The sums of an account's transactions that pass the filters, in a window: filters, period, start, end."""
+SumsOf = Callable[[Series, int, int], int]
+"""The sum of an account's transactions in a series' window: series, start, end."""
 
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
@@ -32,7 +32,7 @@ def read(
     limit = standing.credit_limit if type(condition.threshold) is OverCreditLimit else None
     if condition.of_exposure:
         return Reading(exposure(), start, end, limit)
-    value = sums(condition.filters, condition.period, start, end).of(condition.measure)
+    value = sums(series_of(condition), start, end)
     return Reading(value, start, end, limit, _history(condition, clock, at, sums, standing))
 
 
@@ -44,10 +44,9 @@ def _history(condition: Condition, clock: PeriodClock, at: int, sums: SumsOf, st
     open_ = len(windows)
     while open_ and not _was_open(condition, *windows[open_ - 1], sums, standing):
         open_ -= 1
-    return tuple(
-        sums(condition.filters, condition.period, start, end).of(condition.measure) for start, end in windows[:open_]
-    )
+    series = series_of(condition)
+    return tuple(sums(series, start, end) for start, end in windows[:open_])
 
 
 def _was_open(condition: Condition, start: int, end: int, sums: SumsOf, standing: Standing) -> bool:
-    return standing.opened_at < end or sums(NO_FILTERS, condition.period, start, end).transactions > 0
+    return standing.opened_at < end or sums(opening(condition.period), start, end) > 0

@@ -15,8 +15,8 @@ _ACCOUNT: Final = COLUMN["account"]
 class Turn:
     """What is under way."""
 
-    def __init__(self, rows: Sequence[Row], now: int, past: Past) -> None:
-        self.now = now
+    def __init__(self, rows: Sequence[Row], now: int, past: Past, found_by_check: bool = False) -> None:
+        self.now, self.found_by_check = now, found_by_check
         self.past = past
         self.firings = Firings()
         self._rows = rows

@@ -170,7 +170,7 @@ def test_the_daemon_bills_by_itself_what_has_ended(provisioned: Site) -> None:
     provisioned.config.write_text(provisioned.config.read_text() + '\n[billing]\nafter = "1s"\n')
     with provisioned.serving() as daemon:
         said = logged(daemon, "bill run")
-        assert (said["bills"], said["charges"]) == (2, "1.320000")
+        assert (said["bills"], said["charges"]) == (2, "1.32")
         assert provisioned.answer("recount")[0] == 0
         assert daemon.terminate() == 0
     assert [period for _, _, period, _ in bills(provisioned)] == [PERIOD, PERIOD]

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from control.events import checks, event_rows
+from control.events import checks, event_rows, new_rows
 from control.events.definition import as_json
 from control.events.definition_json import parse_event
 from control.events.firings import Firings
@@ -130,3 +130,27 @@ def test_a_changed_event_is_checked_from_the_beginning() -> None:
     lower = parse_event(an_event(charges(above=10), check=every))
     site.write(site.monitor.add(site.cx, event_rows.change_event(site.cx, event.id, lower, NOW + 1, HOUR_S), NOW))
     assert len(site.check(event.id)) == 1
+
+
+@pytest.mark.parametrize("accounts", [{"all": True}, {"numbers": [ACCOUNT]}, {"numbers": ["1"]}])
+def test_a_check_goes_through_the_transactions_in_their_order_however_many_and_in_how_many_months(
+    monkeypatch: pytest.MonkeyPatch, accounts: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(new_rows, "_IDS", 2)
+    site = EventSite([an_account(timezone="UTC", cycle_day=15), an_account("1", timezone="UTC", cycle_day=15)])
+    when = {"all": [charges(above=9, period="bill-cycle"), charges(above=0, period="day")]}
+    event = site.prescribe(an_event(when, accounts=accounts, check={"every": "1h"}), created_at=0)
+    days = ["2026-10-31", "2026-11-02", "2026-10-30", "2026-11-03", "2026-10-31", "2026-11-01", "2026-10-30"]
+    named = accounts.get("numbers", [ACCOUNT, "1"])
+    calls = [{"account": a, "answer": f"{day}T12:00:00Z", "charge": 3} for day in days for a in (ACCOUNT, "1")]
+    site.store(*calls[:3])
+    assert site.check(event.id) == []
+    site.store(*calls[3:])
+    # With the fourth call of an account its cycle holds, and from then on each day that has another call.
+    since = [
+        (a, micros(f"{day}T00:00:00Z"))
+        for day in ("2026-11-03", "2026-10-31", "2026-11-01", "2026-10-30")
+        for a in (ACCOUNT, "1")
+    ]
+    assert [(f.account, f.period_start) for f in site.check(event.id)] == [one for one in since if one[0] in named]
+    assert site.check(event.id) == []

@@ -411,3 +411,11 @@ def test_a_late_record_that_no_filter_passes_says_that_the_account_was_open() ->
     assert site.store(data) == []
     assert site.store({"answer": "2026-10-20T12:00:00Z"}) == []
     assert [f.transaction for f in site.store(data)] == [3]
+
+
+def test_what_a_late_record_made_true_fires_with_the_next_that_any_of_its_conditions_counts() -> None:
+    site = EventSite()
+    average = charges(above_average={"months": 3, "percent": 0}, service="data")
+    site.prescribe(an_event({"any": [average, {"measure": "calls", "period": "day", "above": 9}]}))
+    assert site.store({"service": "data"}, {"answer": "2026-10-20T12:00:00Z"}) == []
+    assert [f.transaction for f in site.store({})] == [3]
