@@ -8,20 +8,24 @@ from pathlib import Path
 from mediation.config import Listen
 from mediation.demo.show import show
 from mediation.demo.site import Say
-from mediation.demo.story import STEPS, tell
+from mediation.demo.story import tell
+from mediation.demo.telling import Told
 
-__all__ = ["STEPS", "run_demo"]
+__all__ = ["Told", "run_demo"]
 
 
-def run_demo(*, once: bool, say: Say, listen: Listen | None, stop: Callable[[], asyncio.Event]) -> list[str]:
-    """Play the demo in a directory that goes with it; the steps of the story that were observed. `listen` is the pages'
-    address; None takes the usual one, or a free one where that is taken."""
+def run_demo(
+    *, once: bool, within_s: float, say: Say, listen: Listen | None, stop: Callable[[], asyncio.Event]
+) -> Told:
+    """Play the demo in a directory that goes with it; what was observed of the story, whose steps are awaited so long.
 
-    async def play(directory: Path) -> list[str]:
+    `listen` is the pages' address; None takes the usual one, or a free one where that is taken."""
+
+    async def play(directory: Path) -> Told:
         if once:
-            return await tell(directory, say)
+            return await tell(directory, say, within_s)
         await show(directory, say, listen, stop())
-        return []
+        return Told()
 
     with tempfile.TemporaryDirectory(prefix="tollkeeper-demo-") as directory:
         return asyncio.run(play(Path(directory)))

@@ -5,17 +5,21 @@ import contextlib
 import heapq
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from itertools import takewhile
 from operator import itemgetter
 from typing import Any, Final
 
-from mediation.demo.site import POPS, SEED, DemoSite
+from mediation.demo.provisioning import PAST, SEED
+from mediation.demo.site import NAS_POP, NAS_SECRET, POPS, DemoSite
 from simulators import pacing
 from simulators.call_records import Record
 from simulators.courier import Totals
-from simulators.exchange import Exchange
+from simulators.exchange import Call, Exchange
 from simulators.journal import Journal
 from simulators.live_calls import WARM_UP, Records, as_they_begin, make_calls, wall_clock
+from simulators.nas import Nas
+from simulators.nas_settings import NasSettings
 from simulators.pop import Pop
 from simulators.pop_link import HttpLink
 from simulators.pop_settings import PopSettings
@@ -24,9 +28,8 @@ from simulators.traffic import Traffic
 
 CALLS_PER_S: Final = 2.0
 """Of each POP, live."""
-PAST: Final = timedelta(days=21)
 PAST_CALLS: Final = 3_000
-"""Of each POP, before the demo begins."""
+"""Of each POP, about so many, before the demo begins."""
 STORY_CALLS: Final = 200
 
 Timed = Iterator[tuple[float, Record]]
@@ -35,8 +38,9 @@ Timed = Iterator[tuple[float, Record]]
 def past(lines: list[Line], name: str) -> Timed:
     """Calls of the past weeks, by the population's own day and night."""
     rate = PAST_CALLS / PAST.total_seconds()
-    calls = _traffic(lines, name, datetime.now(UTC) - PAST, rate, steady=False)
-    return pacing.first(PAST_CALLS, pacing.at_once(calls.records()))
+    now = datetime.now(UTC)
+    calls = takewhile(lambda call: call.ended_at < now, _traffic(lines, name, now - PAST, rate, steady=False))
+    return pacing.at_once(call.record for call in calls)
 
 
 def some(lines: list[Line], name: str) -> Timed:
@@ -58,6 +62,21 @@ async def reporting(site: DemoSite, name: str, exchange: Exchange) -> AsyncItera
     records = Records(exchange, lambda record: record["switch"] == name)
     async with _running(site, name, lambda pop: pop.run_live(records.queue)) as (pop, _):
         yield pop
+
+
+class ReportingNas(Nas):
+    """A NAS that reports the local calls of one POP of the exchange, while they go on and when they end.
+
+    Accounting says neither the service nor who else pays: of those calls it need not."""
+
+    def __init__(self, site: DemoSite, exchange: Exchange) -> None:
+        super().__init__(NasSettings(site.accounting, NAS_SECRET.encode()), exchange=exchange)
+
+    def answered(self, at_exchange: Call) -> None:
+        """It is one of ours, or not: of others it tells nothing."""
+        record = at_exchange.plan.record
+        if (record.get("switch"), record.get("service"), record.get("type")) == (NAS_POP, "local", "direct"):
+            super().answered(at_exchange)
 
 
 def _traffic(lines: list[Line], name: str, start: datetime, rate: float, *, steady: bool = True) -> Traffic:

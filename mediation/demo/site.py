@@ -1,46 +1,27 @@
-"""The demo's site: made-up subscribers, a tariff, logins, and a daemon on an embedded store."""
+"""The demo's site: a daemon on an embedded store, provisioned, with everything around it."""
 
 import asyncio
 import contextlib
-import csv
-import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from control.events import event_rows
-from control.events.definition_json import parse_event
-from control.users import Role, Users
+from control.users import Role
 from mediation.config import Listen, read_config
 from mediation.daemon import Daemon
-from mediation.provisions import import_accounts_alone
-from mediation.schema import all_migrations
-from rating.store.sqlite import open_store
-from rating.tariff import parse_tariff, read_tariff_text
-from simulators.population import Line, Subscriber, lines_of, make_population
-from simulators.provisioning import ProvisioningFiles, write_provisioning
+from mediation.demo.provisioning import PASSWORD, SWITCH, Login, people, provision
+from simulators.population import Line, Subscriber, lines_of
+
+__all__ = ["NAS_POP", "NAS_SECRET", "PASSWORD", "POPS", "DemoSite", "Say", "demo_site"]
 
 POPS: Final = ("pop-nyc", "pop-chi")
-SUBSCRIBED_LINES: Final = 40
-SEED: Final = 7
-PASSWORD: Final = "let me watch it"  # noqa: S105  # of a site that lives for minutes, on loopback
-LATE_LINES: Final = "late-lines.csv"
-"""Lines that call already and are not imported: their records wait in suspense until somebody does."""
 
-SWITCH: Final = "sim"
-LIMIT: Final = "180.00"
-PERIODIC_CHECK_S: Final = 3600
-OVER_THE_LIMIT: Final[dict[str, Any]] = {
-    "accounts": {"all": True},
-    "name": "over the credit limit",
-    "when": {"measure": "charges", "period": "bill-cycle", "above_credit_limit": True},
-    "check": {"continuous": True},
-    "alert": [{"by": "email", "when": "confirmed"}],
-    "respond": [{"do": "bar", "services": ["long-distance"], "until": "cleared"}],
-}
-"""What the demo's service provider has prescribed."""
+NAS_POP: Final = POPS[1]
+"""Whose calls a NAS reports too, as the same source."""
+NAS_SECRET: Final = "of the nas"  # noqa: S105  # as the password: on loopback, for minutes
+_RADIUS: Final = "feeds.radius"
 
 Say = Callable[[str], None]
 
@@ -50,28 +31,39 @@ class DemoSite:
     """A site that is up."""
 
     config: Path
-    database: Path
     population: tuple[Subscriber, ...]
     addresses: dict[str, str]
     """URLs by configuration table."""
-    logins: dict[str, str]
-    """What each login is for, by name."""
+    logins: tuple[Login, ...]
+    tokens: dict[Role, str] = field(repr=False)
 
-    def shares(self) -> list[tuple[str, list[Line]]]:
-        """The lines that each POP serves."""
-        lines = lines_of(self.population)
-        return [(name, list(lines[index :: len(POPS)])) for index, name in enumerate(POPS)]
+    @property
+    def customer(self) -> Subscriber:
+        """Whose story is told, and whose bills are shown."""
+        return self.population[0]
+
+    @property
+    def accounting(self) -> tuple[str, int]:
+        """Where a NAS reports to."""
+        host, _, port = self.addresses[_RADIUS].removeprefix("http://").rpartition(":")
+        return host, int(port)
+
+    def shares(self, besides: str | None = None) -> list[tuple[str, list[Line]]]:
+        """The lines that each POP serves; but for one, where it is named."""
+        lines = [line for line in lines_of(self.population) if line.number != besides]
+        return [(name, lines[index :: len(POPS)]) for index, name in enumerate(POPS)]
 
 
 @contextlib.asynccontextmanager
 async def demo_site(
-    directory: Path, say: Say, switch_url: str, listen: Listen | None = None
+    directory: Path, say: Say, *, switch_url: str, smtp: str, listen: Listen | None = None
 ) -> AsyncIterator[DemoSite]:
-    """Provision, start the daemon, and stop it at the end. `switch_url` is where the lines' switch takes commands."""
-    population = make_population(SUBSCRIBED_LINES, SEED)
+    """Provision, start the daemon, and stop it at the end. `switch_url` is where the lines' switch takes commands,
+    `smtp` who takes mail."""
+    population = people(datetime.now(UTC))
     config = directory / "tollkeeper.toml"
-    config.write_text(_config(listen, switch_url))
-    logins = await _provision(directory, population, say)
+    config.write_text(_config(listen, switch_url, smtp))
+    provisioned = await provision(directory / "tollkeeper.db", population, say)
     stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
     daemon = Daemon(read_config(config))
     running = asyncio.create_task(daemon.run(stop, ready.set_result), name="daemon")
@@ -80,67 +72,23 @@ async def demo_site(
         if not ready.done():
             await running  # raises what kept it from starting
         addresses = {name: f"http://{host}:{port}" for name, (host, port) in ready.result().items()}
-        yield DemoSite(config, directory / "tollkeeper.db", population, addresses, logins)
+        yield DemoSite(config, population, addresses, provisioned.logins, provisioned.tokens)
     finally:
         stop.set()
         await asyncio.wait({running})
     running.result()
 
 
-def _config(listen: Listen | None, switch_url: str) -> str:
+def _config(listen: Listen | None, switch_url: str, smtp: str) -> str:
     sources = "\n".join(f'[feeds.pops.sources.{name}]\ntoken = "{name}"' for name in POPS)
     return (
         '[store]\nurl = "sqlite:///tollkeeper.db"\n[ops]\nlisten = "127.0.0.1:0"\n'
         f'[web]\nlisten = "{listen or "127.0.0.1:0"}"\n'
         f"secure_cookies = {'false' if listen is None or listen.loopback else 'true'}\n"
+        f'[mail]\nsmtp = "{smtp}"\nfrom = "billing@provider.example"\nprovider = "noc@provider.example"\n'
         '[control]\nbreaker = { orders = 200, per = "10m" }\n'
         f'[switches.{SWITCH}]\ndriver = "kamailio"\nurl = "{switch_url}"\n'
         f'[feeds.pops]\ntype = "pop"\nlisten = "127.0.0.1:0"\nquiet_after = "30s"\n{sources}\n'
+        f'[{_RADIUS}]\ntype = "radius-accounting"\nlisten = "127.0.0.1:0"\n'
+        f'[{_RADIUS}.clients.nas1]\naddress = "127.0.0.1"\nsource = "{NAS_POP}"\nsecret = "{NAS_SECRET}"\n'
     )
-
-
-async def _provision(directory: Path, population: tuple[Subscriber, ...], say: Say) -> dict[str, str]:
-    """Import what the site needs; the logins."""
-    since = (datetime.now(UTC) - timedelta(days=62)).date().replace(day=1)
-    files = write_provisioning(directory, population, valid_from=since, switch_of=lambda _: SWITCH)
-    _hold_back_lines(directory, files)
-    _lower_limits(files)
-    now = time.time_ns() // 1000
-    store = await open_store(directory / "tollkeeper.db", all_migrations(), now)
-    try:
-        text = read_tariff_text(files.tariff)
-        await store.import_tariff(text, parse_tariff(text), now)
-        accounts = await import_accounts_alone(store, files.accounts.read_text(), now)
-        lines = await store.import_lines(files.lines.read_text())
-        await store.transact(event_rows.insert_event, parse_event(OVER_THE_LIMIT), "demo", now, PERIODIC_CHECK_S)
-        users = await Users.load(store, lambda: now)
-        first = population[0].account
-        logins = {
-            "staff": (Role.STAFF, None, "the service provider's own people"),
-            "customer": (Role.CUSTOMER, first, f"account {first}"),
-            "operator": (Role.OPERATOR, None, "network operations"),
-        }
-        for name, (role, account, _) in logins.items():
-            await users.add_user(name, role, account, None, PASSWORD, "demo")
-        users.close()
-    finally:
-        await store.close()
-    say(f"imported {accounts} accounts, {lines} services of their lines, and the tariff")
-    return {name: words for name, (_, _, words) in logins.items()}
-
-
-def _lower_limits(files: ProvisioningFiles) -> None:
-    """Give every account a limit that some have crossed in the weeks before, and others will cross in a while."""
-    with files.accounts.open(newline="") as file:
-        header, *rows = csv.reader(file)
-    column = header.index("credit_limit")
-    with files.accounts.open("w", newline="") as file:
-        csv.writer(file).writerows([header, *([*row[:column], LIMIT, *row[column + 1 :]] for row in rows)])
-
-
-def _hold_back_lines(directory: Path, files: ProvisioningFiles) -> None:
-    """Take the last line out of lines.csv, and put it into a file of its own."""
-    header, *rows = files.lines.read_text().splitlines(keepends=True)
-    late = rows[-1].partition(",")[0]
-    (directory / LATE_LINES).write_text(header + "".join(row for row in rows if row.startswith(late)))
-    files.lines.write_text(header + "".join(row for row in rows if not row.startswith(late)))
