@@ -56,7 +56,8 @@ screenshots: $(BROWSER) ## pictures of the pages, for the documents (needs chrom
 	$(BIN)/python -m tests.browser.screenshots web/screenshots
 
 torture: $(TOOLS) ## the test suite with its long versions: 200,000 calls rated twice, hundreds of rounds of kill -9
-	TOLLKEEPER_AGREEMENT_CALLS=200000 TOLLKEEPER_KILL_ROUNDS=50 TOLLKEEPER_KILL_ORDER_ROUNDS=300 $(PYTEST)
+	TOLLKEEPER_AGREEMENT_CALLS=200000 TOLLKEEPER_KILL_ROUNDS=50 TOLLKEEPER_KILL_ORDER_ROUNDS=300 \
+	TOLLKEEPER_KILL_BILL_ROUNDS=200 TOLLKEEPER_KILL_PAYMENT_ROUNDS=200 $(PYTEST)
 
 bench: $(PRODUCT) ## the benchmarks (BENCHES="ingest rate")
 	for bench in $(BENCHES); do $(BIN)/tollkeeper bench $$bench || exit 1; done

@@ -9,7 +9,7 @@ import logging
 import random
 import sqlite3
 from asyncio import TaskGroup
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Final, NoReturn
 
@@ -17,7 +17,7 @@ from access import order_rows, orders, planning
 from access.alarm import Alarm
 from access.barring import Barring
 from access.journal import Journal, OrderStore
-from access.orders import SECOND_US, Order
+from access.orders import SECOND_US, Order, State
 from access.sending import Sending
 from access.sessions import LiveSession
 from access.target import TargetKey
@@ -27,6 +27,8 @@ log: Final = logging.getLogger(__name__)
 
 AT_ONCE: Final = 32
 """Targets that a switch is commanded for at once."""
+SLOTS_A_COMMAND: Final = 8
+"""So many targets are worked on for each of them: most wait for a commit, of which a bar takes three."""
 LONGEST_SLEEP_S: Final = 60.0
 """The table is looked at as often, whatever it said: the clock may have been set."""
 NOTED_AT_ONCE: Final = 100
@@ -64,7 +66,12 @@ class Dispatcher:
         self._journal = Journal(store, changed, in_same_transaction)
         self._queues = {
             switch: _Queue(
-                switch, store, Sending(driver, self._journal, may_send, clock, chance), clock, sleep, at_once
+                switch,
+                store,
+                Sending(driver, self._journal, may_send, clock, chance, at_once),
+                clock,
+                sleep,
+                SLOTS_A_COMMAND * at_once,
             )
             for switch, driver in drivers.items()
         }
@@ -132,37 +139,57 @@ class _Queue:
         sending: Sending,
         clock: Callable[[], int],
         sleep: Callable[[float], Awaitable[None]],
-        at_once: int,
+        slots: int,
     ) -> None:
         self._switch, self._store, self._sending, self._clock = switch, store, sending, clock
-        self._at_once = at_once
-        self._busy: set[TargetKey] = set()
+        self._slots, self._most_looks = slots, slots // 2
+        self._busy: dict[TargetKey, Order] = {}
+        self._is_behind = False  # something may be due that waits for room, or for its target
         self.alarm = Alarm(sleep)
 
     async def run(self) -> NoReturn:
         async with TaskGroup() as group:
             while True:
                 self.alarm.reset()
-                now = self._clock()
-                if len(self._busy) < self._at_once:
-                    await self._begin(group, now)
-                following = await self._store.read(order_rows.next_at, self._switch, now)
+                following = await self._begin(group)
                 seconds = LONGEST_SLEEP_S if following is None else max(0, following - self._clock()) / SECOND_US
                 await self.alarm.wait(min(seconds, LONGEST_SLEEP_S))
 
-    async def _begin(self, group: TaskGroup, now: int) -> None:
-        """Set to work on what is due, as far as there is room. What a newer order of the same target has to wait for
-        rings the alarm at its end."""
-        for order in await self._store.read(order_rows.due, self._switch, now, 2 * self._at_once):
-            key = order.target.key
-            if key in self._busy or len(self._busy) >= self._at_once:
-                continue
-            self._busy.add(key)
-            group.create_task(self._work(order), name=f"order {order.id}")
+    async def _begin(self, group: TaskGroup) -> int | None:
+        """Set to work on what is due, as far as there is room; when there will be more, if nothing else happens."""
+        now, following = self._clock(), None
+        passed_over: set[int] = set()  # their targets are being worked on
+        self._is_behind = True
+        while room := self._slots - len(self._busy):
+            begun = {order.id for order in self._busy.values()} | passed_over
+            looks = max(0, self._most_looks - _again(self._busy.values()))
+            found, following = await self._store.read(order_rows.due, self._switch, now, begun, room, looks)
+            waiting = {order.id for order in found if not self._set_to_work(group, order)}
+            if not waiting:
+                # Less than there is room for: that was all.
+                self._is_behind = bool(passed_over) or len(found) == room or _again(found) == looks
+                break
+            passed_over |= waiting
+        return following
+
+    def _set_to_work(self, group: TaskGroup, order: Order) -> bool:
+        """False if its target is being worked on."""
+        if order.target.key in self._busy:
+            return False
+        self._busy[order.target.key] = order
+        group.create_task(self._work(order), name=f"order {order.id}")
+        return True
 
     async def _work(self, order: Order) -> None:
+        has_more = True
         try:
-            await self._sending.advance(order)
+            has_more = await self._sending.advance(order)
         finally:
-            self._busy.discard(order.target.key)
-            self.alarm.ring()
+            del self._busy[order.target.key]
+            if has_more or self._is_behind:
+                self.alarm.ring()
+
+
+def _again(some: Iterable[Order]) -> int:
+    """How many of some orders were sent before."""
+    return sum(order.state is not State.PLANNED for order in some)

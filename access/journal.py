@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from access.orders import Order
@@ -27,10 +27,10 @@ Change = Callable[[sqlite3.Connection], list[Order]]
 class _Entry:
     """A change that waits, and what came of it."""
 
-    __slots__ = ("change", "orders")
+    __slots__ = ("change", "orders", "woken")
 
-    def __init__(self, change: Change) -> None:
-        self.change = change
+    def __init__(self, change: Change, woken: "asyncio.Future[None]") -> None:
+        self.change, self.woken = change, woken
         self.orders: list[Order] | None = None
 
 
@@ -49,32 +49,55 @@ class Journal:
     ) -> None:
         self._store, self._changed, self._in_same_transaction = store, changed, in_same_transaction
         self._waiting: list[_Entry] = []
-        self._turn = asyncio.Lock()
+        self._is_committing = False
 
     async def write(self, change: Change) -> list[Order]:
-        """Make a change durable; the orders that it changed. What waits while a commit is under way shares the next."""
-        entry = _Entry(change)
+        """Make a change durable; the orders that it changed. What waits when the store gets to it shares a commit."""
+        entry = _Entry(change, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
-        async with self._turn:
-            if entry.orders is None:
+        if self._is_committing:
+            await entry.woken
+        if entry.orders is None:  # it commits for all
+            self._is_committing = True
+            try:
                 await self._commit()
+            finally:
+                if entry.orders is None:  # the store failed
+                    self._waiting.remove(entry)
+                self._wake_next()
         assert entry.orders is not None
         return entry.orders
 
     async def _commit(self) -> None:
-        entries = tuple(self._waiting)
-        changes = await self._store.transact(self._apply, entries)
-        del self._waiting[: len(entries)]
-        for entry, orders in zip(entries, changes, strict=True):
+        taken: list[_Entry] = []
+        changes = await self._store.transact(self._apply, taken)
+        del self._waiting[: len(taken)]
+        for entry, orders in zip(taken, changes, strict=True):
             entry.orders = orders
+            _wake(entry)
             for order in orders:
                 self._changed(order)
 
-    def _apply(self, cx: sqlite3.Connection, entries: Sequence[_Entry]) -> list[list[Order]]:
+    def _apply(self, cx: sqlite3.Connection, taken: list[_Entry]) -> list[list[Order]]:
+        """Called in the store's thread, perhaps long after it was asked for: what has come to wait since is taken
+        along."""
+        taken += tuple(self._waiting)
         changes = []
-        for entry in entries:
+        for entry in taken:
             orders = entry.change(cx)
             for order in orders:
                 self._in_same_transaction(cx, order)
             changes.append(orders)
         return changes
+
+    def _wake_next(self) -> None:
+        """Who has waited longest commits next."""
+        found = next((entry for entry in self._waiting if not entry.woken.done()), None)
+        self._is_committing = found is not None
+        if found:
+            _wake(found)
+
+
+def _wake(entry: _Entry) -> None:
+    if not entry.woken.done():  # its writer may have been cancelled
+        entry.woken.set_result(None)

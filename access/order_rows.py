@@ -1,7 +1,7 @@
 """The SQL of access orders: reading them in the ways that are needed, and writing one."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -17,6 +17,7 @@ _ASSIGNMENTS: Final = ", ".join(f"{name} = ?" for name in _OWN)
 _SELECT: Final = f"SELECT {_COLUMNS} FROM access_orders AS o WHERE shard = 0"  # noqa: S608  # names of columns, as below
 _SAME_TARGET: Final = "line = ? AND service = ? AND switch = ?"
 _IN_FORCE: Final = OPEN - {State.HELD}
+_MARKS_AT_ONCE: Final = 32
 
 
 def _one_of(states: Iterable[State]) -> str:
@@ -146,17 +147,26 @@ def ever_sent(cx: sqlite3.Connection, target: Target) -> list[Order]:
     )
 
 
-def due(cx: sqlite3.Connection, switch: str, now: int, limit: int) -> list[Order]:
-    """The orders to be acted on at a switch, the longest waiting first; none that a newer opposite one comes before."""
-    where = f"AND switch = ? AND next_at <= ? AND NOT {_NEWER_OPPOSITE} ORDER BY next_at, id LIMIT ?"
-    return _orders(cx, where, switch, now, now, limit)
-
-
-def next_at(cx: sqlite3.Connection, switch: str, now: int) -> int | None:
-    """When the next order of a switch falls due, after now."""
-    sql = "SELECT min(next_at) FROM access_orders WHERE switch = ? AND next_at > ?"
-    (at,) = cx.execute(sql, (switch, now)).fetchone()
-    return at if at is None else int(at)
+def due(
+    cx: sqlite3.Connection, switch: str, now: int, begun: Collection[int], limit: int, looks: int
+) -> tuple[list[Order], int | None]:
+    """The orders to be acted on at a switch but those that are begun, at most so many: first what was not sent yet,
+    then at most `looks` others; of each the longest waiting first, and none that a newer opposite one comes before.
+    And when the next order falls due, after now."""
+    # As few different statements as will do: SQLite keeps them compiled. No order has the number 0.
+    padded = [*begun, *[0] * (_MARKS_AT_ONCE - len(begun) % _MARKS_AT_ONCE)]
+    marks = ", ".join("?" for _ in padded)
+    where = f"AND switch = ? AND next_at <= ? AND id NOT IN ({marks}) AND NOT {_NEWER_OPPOSITE}"
+    values: list[str | int] = [switch, now, *padded, now]
+    sql = f"{where} AND state {{}} '{State.PLANNED}' ORDER BY next_at, id LIMIT ?"
+    found = _orders(cx, sql.format("="), *values, limit)
+    looks = min(looks, limit - len(found))
+    if looks:
+        found += _orders(cx, sql.format("<>"), *values, looks)
+    (at,) = cx.execute(
+        "SELECT min(next_at) FROM access_orders WHERE switch = ? AND next_at > ?", (switch, now)
+    ).fetchone()
+    return found, at
 
 
 def unserved(cx: sqlite3.Connection, switches: Sequence[str], now: int, limit: int) -> list[Order]:

@@ -19,17 +19,24 @@ class Breaker:
 
     def asked(self, cx: sqlite3.Connection, now: int) -> str | None:
         """Whether a further automatic bar has to wait: None if not, else why, in words."""
-        since = max(now - self._per_us, self._closed_at(cx))
-        (number,) = cx.execute(
-            "SELECT count(*) FROM bar_reasons WHERE firing IS NOT NULL AND began_at > ?", (since,)
-        ).fetchone()
         # The reason of the bar that asks is written already.
-        if number <= self._orders and not self.is_open(cx):
+        if not self._is_exceeded(cx, now) and not self.is_open(cx):
             return None
         return (
             f"the breaker holds it: more than {self._orders} automatic bars in {self._per_us // MICROS // 60} min;"
             " release it, or cancel it"
         )
+
+    def _is_exceeded(self, cx: sqlite3.Connection, now: int) -> bool:
+        """Counts no further than it has to: every bar of a mass of them asks."""
+        (last,) = cx.execute("SELECT coalesce(max(id), 0) FROM bar_reasons").fetchone()
+        if last <= self._orders:
+            return False  # there never were so many
+        (number,) = cx.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM bar_reasons WHERE firing IS NOT NULL AND began_at > ? LIMIT ?)",
+            (max(now - self._per_us, self._closed_at(cx)), self._orders + 1),
+        ).fetchone()
+        return int(number) > self._orders
 
     @staticmethod
     def is_open(cx: sqlite3.Connection) -> bool:

@@ -15,11 +15,15 @@ from web.pages.audit import AuditPages
 from web.pages.calls import CallsPages
 from web.pages.feeds import FeedsPages
 from web.pages.firings import FiringsPages
+from web.pages.invoice_file import InvoiceFile
+from web.pages.invoices import InvoicePages
 from web.pages.monitor import MonitorPages
 from web.pages.options import OptionsPages
 from web.pages.orders import OrdersPages
 from web.pages.overview import OverviewPages
+from web.pages.paying import PayingPages
 from web.pages.sign_in import SignInPages
+from web.pages.statements import StatementPages
 from web.pages.suspense import SuspensePages
 from web.refusals import as_pages_or_problems
 from web.rendering import set_up
@@ -59,6 +63,10 @@ class ControlPlane:
             AccessPages(site),
             AuditPages(site),
             OptionsPages(site),
+            StatementPages(site),
+            InvoicePages(site),
+            InvoiceFile(site),
+            PayingPages(site),
             AgentPages(site),
             *api_parts(site),
         ):

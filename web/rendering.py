@@ -22,7 +22,10 @@ MENU: Final[dict[Role, tuple[tuple[str, str], ...]]] = {
         ("/live", "Live"), ("/accounts", "Accounts"), ("/transactions", "Calls"), ("/monitor", "Monitor"),
         ("/orders", "Orders"), ("/suspense", "Suspense"), ("/feeds", "Feeds"),
     ),
-    Role.CUSTOMER: (("/home", "Overview"), ("/transactions", "Calls"), ("/payment-options", "Payment options")),
+    Role.CUSTOMER: (
+        ("/home", "Overview"), ("/transactions", "Calls"), ("/statements", "Statements"), ("/pay", "Pay invoice"),
+        ("/payment-options", "Payment options"),
+    ),
     Role.OPERATOR: (("/feeds", "Feeds"), ("/orders", "Orders"), ("/health", "Health")),
     Role.AGENT: (("/agent/accounts", "Accounts"), ("/agent/notices", "Notices")),
     Role.AUDITOR: (("/audit", "Audit"),),

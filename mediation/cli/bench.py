@@ -10,6 +10,7 @@ from typing import Any, Final
 from mediation.bench.bill import BillOptions, run_bill
 from mediation.bench.detect import DetectOptions, run_detect, words_of
 from mediation.bench.ingest import IngestOptions, run_ingest
+from mediation.bench.invoice import run_invoice
 from mediation.bench.pages import LEAST_ACCOUNTS, PagesOptions, run_pages
 from mediation.bench.rate import run_rate
 from mediation.bench.search import run_search
@@ -65,6 +66,7 @@ def add_parser(commands: Any) -> None:
     _add_pages(kinds)
     _add_detect(kinds)
     _add_bill(kinds)
+    _add_invoice(kinds)
 
 
 def _add_pages(kinds: Any) -> None:
@@ -139,10 +141,24 @@ def _add_detect(kinds: Any) -> None:
     add_json(detect)
 
 
+def _add_invoice(kinds: Any) -> None:
+    invoice = kinds.add_parser(
+        "invoice", help="a long invoice as its page has it, and as a PDF",
+        description="Make an invoice of so many calls of five lines; render the customer's page of it from the stored"
+        " document on, 50 times, and the PDF, 3 times.",
+        epilog="--json: calls, html_p50_ms, html_p95_ms, pdf_ms (the median); html_cpu_ms and pdf_cpu_ms: the medians"
+        " of the processor's time; html_bytes, pdf_bytes.",
+    )  # fmt: skip
+    invoice.add_argument("--calls", type=_count, default=2000, metavar="N", help="default 2000")
+    add_json(invoice)
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     if args.bench == "rate":
         figures = run_rate(args.deck)
+    elif args.bench == "invoice":
+        figures = run_invoice(args.calls)
     elif args.bench == "search":
         with tempfile.TemporaryDirectory(prefix="tollkeeper-bench-") as directory:
             figures = run_search(args.rows, Path(directory))

@@ -48,7 +48,11 @@ class Connection(aiosqlite.Connection):
         self._hops.add(hop)
         hop.add_done_callback(self._forget)
         with explained(self.path):
-            await asyncio.wait({done, hop}, return_when=asyncio.FIRST_COMPLETED)
+            try:
+                await asyncio.wait({done, hop}, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                done.cancel()  # it is done all the same, and nobody hears of it
+                raise
             if not done.done():
                 hop.result()  # the connection is closed: it says so
             return await done

@@ -1,11 +1,14 @@
 """Orders on their way to a switch that fails in every way, in a program that is killed at every step."""
 
+import asyncio
 import random
 from itertools import count
+from typing import NoReturn
 
 import pytest
 
 from access import planning
+from access.barring import Verdict
 from access.orders import Action, State
 from access.target import Target
 from tests.switch_by_hand import (
@@ -16,6 +19,7 @@ from tests.switch_by_hand import (
     START,
     TARGET,
     Site,
+    Turn,
 )
 
 
@@ -61,8 +65,66 @@ async def test_no_more_targets_are_worked_on_at_once_than_allowed() -> None:
     for number in range(20):
         site.charge(target=Target("kam1", f"1212555{number:04}", "fax"))
     await site.run()
-    assert set(site.states()) == {"confirmed"}
+    assert {(order.state, order.confirmed_at) for order in site.orders()} == {("confirmed", START)}
     assert site.switch.most_at_once == 3
+
+
+async def test_looks_that_take_their_time_do_not_hold_up_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site()
+    looking: list[Target] = []
+
+    async def look_for_ever(target: Target, *, barred: bool) -> NoReturn:
+        looking.append(target)
+        await asyncio.Event().wait()
+        raise AssertionError("it was woken")
+
+    monkeypatch.setattr(site.switch, "verify", look_for_ever)
+    for number in range(40):
+        site.charge(target=Target("kam1", f"1212555{number:04}", "fax"))
+    turns_since = count()
+
+    def charge_late() -> None:
+        if site.states() == ["acknowledged"] * 40 and next(turns_since) == 30:
+            site.charge()
+
+    await site.run(for_s=1, meanwhile=charge_late)
+    assert len(looking) == site.at_once
+    assert site.states() == ["acknowledged"] * 41
+
+
+async def test_what_waits_for_its_target_goes_out_as_soon_as_that_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site()
+    look = site.switch.verify
+
+    async def look_while_somebody_pays(target: Target, *, barred: bool) -> Verdict:
+        if site.owes:
+            site.pay()
+            for _ in range(20):
+                await Turn()
+        return await look(target, barred=barred)
+
+    monkeypatch.setattr(site.switch, "verify", look_while_somebody_pays)
+    site.charge()
+    await site.run()
+    assert [(order.state, order.sent_at) for order in site.orders()] == [("confirmed", START)] * 2
+
+
+async def test_who_has_paid_while_others_were_commanded_is_not_barred_any_more() -> None:
+    site = Site()
+    site.at_once = 1
+    site.switch.turns_a_command = 30
+    for number in range(5):
+        site.charge(target=Target("kam1", f"1212555{number:04}", "fax"))
+
+    def pay_early() -> None:
+        if site.owes and len(site.switch.working_on) == 1 and site.states().count("sent") == 5:
+            site.pay()
+
+    await site.run(meanwhile=pay_early)
+    assert not site.owes
+    assert site.switch.commands.count("bar over the limit") == 1
+    assert site.switch.barred == set()
+    assert all(not order.is_open for order in site.orders())
 
 
 @pytest.mark.parametrize("fault", [LOST_ON_THE_WAY, ANSWER_LOST])

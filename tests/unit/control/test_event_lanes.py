@@ -210,6 +210,7 @@ class Untouched:
         ({"measure": "minutes", "period": "day", "above": 10}, {"duration_us": 60 * UNIT}, 10),
         ({"measure": "calls", "period": "day", "at_least": 11}, {}, 10),
         ({"measure": "charge", "above": 5}, {"charge": 5}, 10),
+        ({"measure": "charge", "period": "weekdays", "above": 5}, {"charge": 5}, 10),
         ({"measure": "charges", "above_credit_limit": True}, {"charge": 1}, 9),
     ],
 )

@@ -251,6 +251,15 @@ def test_what_is_still_owed_in_the_next_period_did_not_become_true_again(restart
     assert len(site.store({"charge": 11})) == 1
 
 
+def test_a_late_credit_does_not_make_true_again_what_is_still_owed() -> None:
+    site = a_site(credit_limit_micros=10 * UNIT)
+    site.prescribe(an_event(LIMIT))
+    assert len(site.store({"charge": 15})) == 1
+    site.now = DECEMBER
+    assert site.store({"charge": -1, "answer": "2026-10-20T12:00:00Z"}) == []  # of a period before the event was made
+    assert site.store({"charge": 1}) == []
+
+
 def test_what_is_owed_besides_another_reason_does_not_fire_when_that_is_over_also_over_a_restart() -> None:
     site = a_site(credit_limit_micros=10 * UNIT)
     site.prescribe(an_event({"any": [charges(above=5, period="day"), LIMIT]}))
@@ -419,3 +428,13 @@ def test_what_a_late_record_made_true_fires_with_the_next_that_any_of_its_condit
     site.prescribe(an_event({"any": [average, {"measure": "calls", "period": "day", "above": 9}]}))
     assert site.store({"service": "data"}, {"answer": "2026-10-20T12:00:00Z"}) == []
     assert [f.transaction for f in site.store({})] == [3]
+
+
+def test_what_a_late_record_made_true_besides_does_not_fire_when_the_other_reason_is_over() -> None:
+    site = EventSite([an_account(timezone="UTC", cycle_day=20)])
+    average = charges(above_average={"months": 1, "percent": 0}, period="week")
+    site.prescribe(an_event({"any": [charges(above=0, period="day"), average]}))
+    assert len(site.store({})) == 1
+    assert site.store({"charge": 0, "answer": "2026-11-12T12:00:00Z"}, {"charge": 0}) == []  # it was open in that week
+    site.now = micros("2026-11-21T12:00:00Z")
+    assert site.store({"charge": 0}) == []
