@@ -114,7 +114,29 @@ class Payments:
 
         return await self._store.read(ask)
 
+    async def asked_to_pay(self, invoice: int, *, actor: str) -> Accepted | Refused:
+        """Somebody wants to pay an invoice and has said nothing yet of an amount: what `payable` says. That it is refused
+        is written down and flagged on the invoice, once for a reason and a balance. Raises NoSuchInvoice."""
+        if isinstance(said := await self.payable(invoice), Accepted):
+            return said
+        now = self._clock()
+        return await self._ledger.together(lambda cx, _: self._flag(cx, invoice, actor, now))
+
     # In the store's thread.
+
+    def _flag(self, cx: sqlite3.Connection, invoice: int, actor: str, now: int) -> Accepted | Refused:
+        bill = _bill(cx, invoice)
+        standing = self._standing(cx, bill)
+        said = decide(None, standing, local_day(cx, bill.account, now))
+        if isinstance(said, Refused):
+            # The tab keeps it apart from the keys that people can send.
+            key = f"\tasked {invoice} {said.reason} {standing.due_micros} {standing.pending_micros}"
+            if payment_rows.keyed(cx, bill.account, key) is None:
+                payment = msgspec.structs.replace(
+                    _attempt(cx, bill, None, actor, key, now), reason=said.reason, words=said.words
+                )
+                payment_rows.insert(cx, payment, request_digest(invoice, None, bill.currency))
+        return said
 
     def _pay(
         self,
@@ -139,24 +161,7 @@ class Payments:
                 raise KeyTaken("this idempotency key came with another payment: give every payment a key of its own")
             return Attempt(payment, is_new=False)
         said = decide(amount_micros, self._standing(cx, bill), local_day(cx, bill.account, now))
-        payment = Payment(
-            id=payment_rows.next_id(cx),
-            account=bill.account,
-            invoice=invoice,
-            amount_micros=amount_micros,
-            discount_micros=0,
-            currency=bill.currency,
-            state=State.REFUSED,
-            reason=None,
-            words="",
-            requested_at=now,
-            changed_at=now,
-            actor=actor,
-            idempotency_key=key,
-            entry=None,
-            discount_entry=None,
-            settlement_entry=None,
-        )
+        payment = _attempt(cx, bill, amount_micros, actor, key, now)
         if isinstance(said, Refused):
             payment = msgspec.structs.replace(payment, reason=said.reason, words=said.words)
         else:
@@ -203,6 +208,30 @@ class Payments:
         detail = f"payment {number}, invoice {payment.invoice}{why}"
         audit.record(cx, now, actor, _ACTIONS[state], f"account {payment.account}", detail)
         return moved
+
+
+def _attempt(
+    cx: sqlite3.Connection, bill: Bill, amount_micros: int | None, actor: str, key: str, now: int
+) -> Payment:
+    """An attempt that has come to nothing yet."""
+    return Payment(
+        id=payment_rows.next_id(cx),
+        account=bill.account,
+        invoice=bill.number,
+        amount_micros=amount_micros,
+        discount_micros=0,
+        currency=bill.currency,
+        state=State.REFUSED,
+        reason=None,
+        words="",
+        requested_at=now,
+        changed_at=now,
+        actor=actor,
+        idempotency_key=key,
+        entry=None,
+        discount_entry=None,
+        settlement_entry=None,
+    )
 
 
 def local_day(cx: sqlite3.Connection, account: str, now: int) -> date:

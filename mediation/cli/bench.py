@@ -144,10 +144,10 @@ def _add_detect(kinds: Any) -> None:
 def _add_invoice(kinds: Any) -> None:
     invoice = kinds.add_parser(
         "invoice", help="a long invoice as its page has it, and as a PDF",
-        description="Make an invoice of so many calls of five lines; render the customer's page of it from the stored"
-        " document on, 50 times, and the PDF, 3 times.",
-        epilog="--json: calls, html_p50_ms, html_p95_ms, pdf_ms (the median); html_cpu_ms and pdf_cpu_ms: the medians"
-        " of the processor's time; html_bytes, pdf_bytes.",
+        description="Start the daemon as its own process on a fresh store with an invoice of so many calls on five"
+        " lines, and ask for its page 50 times, as its customer; every call must be on it. Then make the PDF, 3 times.",
+        epilog="--json: calls, html_p50_ms, html_p95_ms (from the request to the last byte), pdf_ms and pdf_cpu_ms (the"
+        " medians of the time that passes and of the processor's), html_bytes, pdf_bytes.",
     )  # fmt: skip
     invoice.add_argument("--calls", type=_count, default=2000, metavar="N", help="default 2000")
     add_json(invoice)
@@ -158,7 +158,8 @@ def run(args: argparse.Namespace) -> int:
     if args.bench == "rate":
         figures = run_rate(args.deck)
     elif args.bench == "invoice":
-        figures = run_invoice(args.calls)
+        with tempfile.TemporaryDirectory(prefix="tollkeeper-bench-") as directory:
+            figures = run_invoice(args.calls, Path(directory))
     elif args.bench == "search":
         with tempfile.TemporaryDirectory(prefix="tollkeeper-bench-") as directory:
             figures = run_search(args.rows, Path(directory))

@@ -284,7 +284,8 @@ class TestRefusals:
         for path in (PAY, "/pay"):
             assert "What is due is being paid already" in not_available(await ada.get(path))
         assert f'href="{PAY}">Pay now</a>' in await ada.get("/invoices/2")
-        assert len(site.rows("SELECT * FROM payments WHERE state = 'refused'")) == 1
+        # One that was sent, and that somebody wanted to pay, however often.
+        assert len(site.rows("SELECT * FROM payments WHERE state = 'refused'")) == 2
 
     async def test_a_balance_of_zero(self, site: InvoiceSite, ada: Visitor) -> None:
         form = await form_of(ada)

@@ -78,7 +78,7 @@ class PayingPages:
     async def _form_page(
         self, request: web.Request, bill: Bill, typed: str | None = None, refused: FormRefused | None = None
     ) -> web.Response:
-        payable = await self._site.payments.payable(bill.number)
+        payable = await self._site.payments.asked_to_pay(bill.number, actor=principal_of(request).actor)
         if isinstance(payable, Refused):
             return await self._not_available(request, bill, NotAvailable(payable.reason, payable.words))
         today = local_day(self._site.clock(), bill.account, self._site)

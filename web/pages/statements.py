@@ -31,6 +31,8 @@ class BillState(StrEnum):
     COMING = "payment on its way"
     OPEN = "open"
     PAST_DUE = "past due"
+    NOTHING_DUE = "nothing due"
+    """From the beginning: a credit covered it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,14 @@ def stated(bills: Sequence[Bill], due_micros: int, pending_micros: int, today: d
     """
     found, left_micros = [], due_micros
     for bill in bills:
-        if left_micros > 0:
+        if bill.total_due_micros <= 0:
+            state = BillState.NOTHING_DUE
+        elif left_micros > 0:
             state = BillState.PAST_DUE if today > bill.due_on else BillState.OPEN
         else:
             state = BillState.COMING if left_micros + pending_micros > 0 else BillState.PAID
         found.append(Stated(bill, state))
-        left_micros -= bill.current_charges_micros + max(bill.adjustments_micros, 0)
+        left_micros -= bill.current_charges_micros
     return found
 
 

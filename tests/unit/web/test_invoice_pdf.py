@@ -14,9 +14,10 @@ from control.payments.discount import Offer
 from rating.cdr import MICROS
 from tests.bills_by_hand import ZONE
 from tests.builders import ACCOUNT, CALLED, micros
-from web.invoice_fonts import LOST, printable
+from web.invoice_fonts import LOST, face, printable
 from web.invoice_pdf import invoice_pdf
 from web.invoice_view import invoice_view
+from web.sheets import SMALL, wrapped
 
 CYCLE = (micros("2026-10-01T00:00:00-04:00"), micros("2026-11-01T00:00:00-04:00"))
 OFFER = Offer(1, 2 * MICROS, date(2026, 11, 1), date(2026, 11, 11))
@@ -197,6 +198,13 @@ def test_what_is_too_wide_goes_on_below_and_stays_on_the_sheet(letter: str) -> N
         text = "".join(page.extract_text() for page in pdf.pages)
         assert ("…" in text) == (len(name) > 300)
         assert text.count("W") >= 200
+
+
+@pytest.mark.parametrize("text", ["W" * 100, "one two three", "i" * 299, "a " + "W" * 30 + " b", ""])
+def test_no_line_is_wider_than_its_column(text: str) -> None:
+    lines = wrapped(text, SMALL, 44)
+    assert all(face(SMALL.font).width(line, SMALL.size) <= 44 for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 
 
 def test_a_name_that_is_wrapped_is_whole() -> None:

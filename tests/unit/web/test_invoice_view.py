@@ -93,3 +93,15 @@ def test_payments_pay_the_oldest_bill_first(due: int, pending: int, day: int, st
     bills = [a_bill(adjustments=0, payments=0), a_bill(0, 100, number=1, adjustments=0, payments=0)]
     found = stated(bills, due * MICROS, pending * MICROS, date(2026, 12, day))
     assert [one.state for one in found] == states
+
+
+def test_a_payment_that_came_back_leaves_its_bill_unpaid() -> None:
+    bills = [a_bill(adjustments=100, payments=100), a_bill(0, 100, number=1, adjustments=0, payments=0)]
+    found = stated(bills, bills[0].total_due_micros, 0, date(2026, 12, 21))
+    assert [one.state for one in found] == [BillState.PAST_DUE, BillState.PAST_DUE]
+
+
+def test_a_bill_that_a_credit_covered_was_never_paid() -> None:
+    bill = a_bill(adjustments=-500, payments=0)
+    assert bill.total_due_micros < 0
+    assert [one.state for one in stated([bill], -1, 0, date(2026, 12, 21))] == [BillState.NOTHING_DUE]
