@@ -115,8 +115,8 @@ class Payments:
         return await self._store.read(ask)
 
     async def asked_to_pay(self, invoice: int, *, actor: str) -> Accepted | Refused:
-        """Somebody wants to pay an invoice and has said nothing yet of an amount: what `payable` says. That it is refused
-        is written down and flagged on the invoice, once for a reason and a balance. Raises NoSuchInvoice."""
+        """Somebody wants to pay an invoice and has said nothing yet of an amount: what `payable` says. That it is
+        refused is written down and flagged on the invoice, once for a reason and a balance. Raises NoSuchInvoice."""
         if isinstance(said := await self.payable(invoice), Accepted):
             return said
         now = self._clock()
@@ -210,9 +210,7 @@ class Payments:
         return moved
 
 
-def _attempt(
-    cx: sqlite3.Connection, bill: Bill, amount_micros: int | None, actor: str, key: str, now: int
-) -> Payment:
+def _attempt(cx: sqlite3.Connection, bill: Bill, amount_micros: int | None, actor: str, key: str, now: int) -> Payment:
     """An attempt that has come to nothing yet."""
     return Payment(
         id=payment_rows.next_id(cx),
