@@ -116,6 +116,11 @@ def ask_daemon(store: Path, method: str, target: str, body: bytes | None = None)
         connection.close()
 
 
+def is_running(store: Path) -> bool:
+    """Whether a daemon runs on this store. Raises StoreError."""
+    return ask_daemon(store, "GET", "/") is not None
+
+
 def decode_json(body: bytes) -> Any:
     """A JSON answer of the daemon."""
     return msgspec.json.decode(body)

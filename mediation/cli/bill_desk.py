@@ -14,7 +14,7 @@ from mediation.daemon import wall_clock
 from mediation.failure import Failure
 from mediation.schema import all_migrations
 from mediation.writer_bills import PATH, Order, packed, unpacked
-from mediation.writer_socket import ask_daemon
+from mediation.writer_socket import ask_daemon, is_running
 from rating.store.sqlite import SqliteStore, open_store
 
 
@@ -29,7 +29,8 @@ class Desk:
         self._pending: Future[Posted] | None = None
         self._runner: asyncio.Runner | None = None
         self._store: SqliteStore | None = None
-        self._daemon_only = daemon_only
+        # While a daemon runs, or is to come back in a moment, the store is its own.
+        self._daemon_only = daemon_only or is_running(config.store.path)
 
     def __enter__(self) -> "Desk":
         return self
