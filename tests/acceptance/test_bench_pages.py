@@ -8,7 +8,7 @@ from tests.acceptance.daemon_process import tollkeeper
 
 def test_every_page_answers_while_records_come_in() -> None:
     ended = tollkeeper(
-        "bench", "pages", "--records", "3000", "--seconds", "2", "--accounts", "2000", "--prefixes", "50", "--json"
+        "bench", "pages", "--records", "3000", "--seconds", "6", "--accounts", "2000", "--prefixes", "50", "--json"
     )
     assert ended.returncode == 0, ended.stderr
     figures = json.loads(ended.stdout.splitlines()[-1])
