@@ -54,6 +54,7 @@ SHOTS: Final = (
     Shot("suspense", "staff", "/suspense?reason=unknown-line"),
     Shot("record", "staff", "/suspense?reason=unknown-line", "a[href^='/suspense/']"),
     Shot("feeds", "operator", "/feeds"),
+    Shot("invoice", "customer", "/statements", "a[href^='/invoices/']"),
     Shot("overview", "customer", "/home"),
     Shot("overview-dark", "customer", "/home", size=NARROW, scheme="dark"),
 )
