@@ -30,6 +30,8 @@ class Connection(aiosqlite.Connection):
     def __init__(self, connector: Callable[[], sqlite3.Connection], iter_chunk_size: int) -> None:
         super().__init__(connector, iter_chunk_size)
         self._first: deque[_Waiting] = deque()
+        self._hop: asyncio.Future[None] | None = None
+        """One that waits its turn in the thread, and will do the first."""
         self._hops: set[asyncio.Future[None]] = set()
 
     async def run(self, work: Callable[..., T], *args: Any) -> T:
@@ -43,13 +45,15 @@ class Connection(aiosqlite.Connection):
         """The same for something short: it goes before what `run` has waiting."""
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._first.append((done, partial(work, self._conn, *args)))
-        # Should nothing be waiting that does it on its way, this does.
-        hop = asyncio.ensure_future(self._execute(self._do_first))  # type: ignore[no-untyped-call]  # as above
-        self._hops.add(hop)
-        hop.add_done_callback(self._forget)
+        hop = self._hop
+        if hop is None:  # should nothing be waiting that does it on its way, this does
+            hop = self._hop = asyncio.ensure_future(self._execute(self._hopped))  # type: ignore[no-untyped-call]  # as above
+            self._hops.add(hop)
+            hop.add_done_callback(self._forget)
+        both: set[asyncio.Future[Any]] = {done, hop}
         with explained(self.path):
             try:
-                await asyncio.wait({done, hop}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             except asyncio.CancelledError:
                 done.cancel()  # it is done all the same, and nobody hears of it
                 raise
@@ -61,6 +65,10 @@ class Connection(aiosqlite.Connection):
         self._hops.discard(hop)
         if not hop.cancelled():
             hop.exception()  # looked at: where it matters it was raised
+
+    def _hopped(self) -> None:
+        self._hop = None  # before it looks: who comes from now on sends another
+        self._do_first()
 
     def _behind_the_first(self, work: Callable[[], T]) -> T:
         self._do_first()
