@@ -63,6 +63,7 @@ class Dispatcher:
         at_once: int = AT_ONCE,
     ) -> None:
         self._store, self._clock = store, clock
+        self._slots = SLOTS_A_COMMAND * at_once
         self._journal = Journal(store, changed, in_same_transaction)
         self._queues = {
             switch: _Queue(
@@ -71,7 +72,7 @@ class Dispatcher:
                 Sending(driver, self._journal, may_send, clock, chance, at_once),
                 clock,
                 sleep,
-                SLOTS_A_COMMAND * at_once,
+                self._slots,
             )
             for switch, driver in drivers.items()
         }
@@ -92,7 +93,8 @@ class Dispatcher:
 
     async def run(self) -> NoReturn:
         """Carry out what is due, until cancelled. Raises StoreFailed."""
-        recovered = await self._journal.write(lambda cx: planning.recover(cx, self._clock()))
+        room = dict.fromkeys(self._queues, self._slots)
+        recovered = await self._journal.write(lambda cx: planning.recover(cx, room, self._clock()))
         if recovered:
             log.warning(
                 "orders that were sent and whose answer is not known: %d; looking at the switches", len(recovered)
@@ -191,5 +193,5 @@ class _Queue:
 
 
 def _again(some: Iterable[Order]) -> int:
-    """How many of some orders were sent before."""
-    return sum(order.state is not State.PLANNED for order in some)
+    """How many of some orders went out before."""
+    return sum(order.state is not State.PLANNED and not order.is_ahead for order in some)

@@ -1,7 +1,7 @@
 """The SQL of access orders: reading them in the ways that are needed, and writing one."""
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -13,7 +13,10 @@ _TARGET: Final = Target.__struct_fields__
 _OWN: Final = tuple(name for name in Order.__struct_fields__ if name != "target")
 _COLUMNS: Final = ", ".join((*_OWN, *_TARGET))
 _MARKS: Final = ", ".join("?" for _ in (*_OWN, *_TARGET))
-_ASSIGNMENTS: Final = ", ".join(f"{name} = ?" for name in _OWN)
+_FIXED: Final = frozenset({"id", "account", "action", "reason", "cause", "planned_at", "due_at", "supersedes"})
+_CHANGING: Final = tuple(name for name in _OWN if name not in _FIXED)
+"""What is not named in an UPDATE is in no index that has to be written again."""
+_ASSIGNMENTS: Final = ", ".join(f"{name} = ?" for name in _CHANGING)
 _SELECT: Final = f"SELECT {_COLUMNS} FROM access_orders AS o WHERE shard = 0"  # noqa: S608  # names of columns, as below
 _SAME_TARGET: Final = "line = ? AND service = ? AND switch = ?"
 _IN_FORCE: Final = OPEN - {State.HELD}
@@ -33,6 +36,9 @@ _NEWER_OPPOSITE: Final = (
 )
 
 
+_TO_GO: Final = _one_of({State.PLANNED, State.SENT})  # of what was sent, that which was sent ahead has a next_at
+
+
 def next_id(cx: sqlite3.Connection) -> int:
     """The number of the next order."""
     (last,) = cx.execute("SELECT coalesce(max(id), 0) FROM access_orders WHERE shard = 0").fetchone()
@@ -47,7 +53,7 @@ def insert(cx: sqlite3.Connection, order: Order) -> None:
 
 def update(cx: sqlite3.Connection, order: Order) -> Order:
     """Write what became of an order."""
-    values = (*(getattr(order, name) for name in _OWN), order.id)
+    values = (*(getattr(order, name) for name in _CHANGING), order.id)
     cx.execute(f"UPDATE access_orders SET {_ASSIGNMENTS} WHERE shard = 0 AND id = ?", values)  # noqa: S608  # names of columns
     return order
 
@@ -123,6 +129,11 @@ def caused_by(cx: sqlite3.Connection, account: str, cause: str) -> list[Order]:
     return _orders(cx, "AND account = ? AND cause = ? ORDER BY id", account, cause)
 
 
+def open_of(cx: sqlite3.Connection, target: Target) -> list[Order]:
+    """The orders of a target for which something is still to be done, the oldest first."""
+    return _orders(cx, f"AND {_SAME_TARGET} AND state IN {_one_of(OPEN)} ORDER BY id", *_place(target))
+
+
 def in_force(cx: sqlite3.Connection, target: Target, action: Action, now: int) -> list[Order]:
     """The orders of a target that are due or on their way, the oldest first."""
     sql = f"AND {_SAME_TARGET} AND action = ? AND due_at <= ? AND state IN {_one_of(_IN_FORCE)} ORDER BY id"
@@ -150,7 +161,7 @@ def ever_sent(cx: sqlite3.Connection, target: Target) -> list[Order]:
 def due(
     cx: sqlite3.Connection, switch: str, now: int, begun: Collection[int], limit: int, looks: int
 ) -> tuple[list[Order], int | None]:
-    """The orders to be acted on at a switch but those that are begun, at most so many: first what was not sent yet,
+    """The orders to be acted on at a switch but those that are begun, at most so many: first what has not gone out yet,
     then at most `looks` others; of each the longest waiting first, and none that a newer opposite one comes before.
     And when the next order falls due, after now."""
     # As few different statements as will do: SQLite keeps them compiled. No order has the number 0.
@@ -158,11 +169,11 @@ def due(
     marks = ", ".join("?" for _ in padded)
     where = f"AND switch = ? AND next_at <= ? AND id NOT IN ({marks}) AND NOT {_NEWER_OPPOSITE}"
     values: list[str | int] = [switch, now, *padded, now]
-    sql = f"{where} AND state {{}} '{State.PLANNED}' ORDER BY next_at, id LIMIT ?"
-    found = _orders(cx, sql.format("="), *values, limit)
+    sql = f"{where} AND state {{}} {_TO_GO} ORDER BY next_at, id LIMIT ?"
+    found = _orders(cx, sql.format("IN"), *values, limit)
     looks = min(looks, limit - len(found))
     if looks:
-        found += _orders(cx, sql.format("<>"), *values, looks)
+        found += _orders(cx, sql.format("NOT IN"), *values, looks)
     (at,) = cx.execute(
         "SELECT min(next_at) FROM access_orders WHERE switch = ? AND next_at > ?", (switch, now)
     ).fetchone()
@@ -174,6 +185,23 @@ def unserved(cx: sqlite3.Connection, switches: Sequence[str], now: int, limit: i
     others = f" AND switch NOT IN ({', '.join('?' for _ in switches)})" if switches else ""
     where = f"AND next_at <= ?{others} AND words IS NULL ORDER BY next_at LIMIT ?"
     return _orders(cx, where, now, *switches, limit)
+
+
+def serve(cx: sqlite3.Connection, most_sent: Mapping[str, int]) -> None:
+    """From now on these switches are served, and no others; each may have so many orders in the state `sent` for a new
+    one to be sent ahead."""
+    cx.execute("DELETE FROM access_served")
+    cx.executemany("INSERT INTO access_served VALUES (?, ?)", most_sent.items())
+
+
+def has_room(cx: sqlite3.Connection, switch: str) -> bool:
+    """Whether a new order of a switch may be sent ahead."""
+    sql = (
+        "SELECT (SELECT count(*) FROM access_orders WHERE switch = ?1 AND state = 'sent') < most_sent"
+        " FROM access_served WHERE switch = ?1"
+    )
+    found = cx.execute(sql, (switch,)).fetchone()
+    return bool(found and found[0])
 
 
 def sent_unanswered(cx: sqlite3.Connection) -> list[Order]:

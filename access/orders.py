@@ -62,7 +62,7 @@ class State(StrEnum):
 FOLLOWS: Final[Mapping[State, frozenset[State]]] = {
     State.PLANNED: frozenset({State.HELD, State.SENT, State.CANCELLED}),
     State.HELD: frozenset({State.PLANNED, State.CANCELLED}),
-    State.SENT: frozenset({State.ACKNOWLEDGED, State.REFUSED, State.UNKNOWN}),
+    State.SENT: frozenset({State.ACKNOWLEDGED, State.REFUSED, State.UNKNOWN, State.CANCELLED}),
     State.ACKNOWLEDGED: frozenset({State.CONFIRMED, State.SENT, State.CANCELLED}),
     State.REFUSED: frozenset({State.SENT, State.CANCELLED, State.FAILED}),
     State.UNKNOWN: frozenset({State.CONFIRMED, State.SENT, State.CANCELLED}),
@@ -95,7 +95,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     planned_at: int
     due_at: int
     next_at: int | None
-    """When to act on it next; None: not now (held, being sent), or never again."""
+    """When to act on it next; None: not now (held, being sent), or never again. If it was sent ahead, until there is an
+    answer."""
     held_at: int | None = None
     sent_at: int | None = None
     """The last time."""
@@ -132,6 +133,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it may have been carried out: then the switch is looked at before anything else is done."""
         return self.state in (State.ACKNOWLEDGED, State.UNKNOWN)
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether `sent` was written when it was planned: only who commands the switch knows if it has gone out."""
+        return self.state is State.SENT and self.next_at is not None
+
 
 def held(order: Order, words: str, now: int) -> Order:
     """It waits for a person."""
@@ -145,18 +151,23 @@ def released(order: Order, words: str, now: int) -> Order:
 
 
 def cancelled(order: Order, words: str, now: int) -> Order:
-    """It is not wanted any more."""
-    return _ended(order, State.CANCELLED, words, now)
+    """It is not wanted any more. One that was sent ahead has not gone out, or its target would be worked on."""
+    return _ended(_taken_back(order), State.CANCELLED, words, now)
 
 
 def replaced(order: Order, by: int, now: int) -> Order:
-    """A newer opposite order goes out in its place."""
-    return _ended(order, State.CANCELLED, f"order {by} replaced it", now, replaced_by=by)
+    """A newer opposite order goes out in its place; likewise."""
+    return _ended(_taken_back(order), State.CANCELLED, f"order {by} replaced it", now, replaced_by=by)
 
 
 def sent(order: Order, now: int) -> Order:
     """It goes out: written before it does, so that a program that is killed knows that it may have gone."""
     return _to(order, State.SENT, next_at=None, sent_at=now, acknowledged_at=None, tries=order.tries + 1, words=None)
+
+
+def sent_ahead(order: Order, now: int) -> Order:
+    """It goes out as soon as the transaction that plans it is committed."""
+    return _changed(sent(order, now), next_at=now)
 
 
 def answered(order: Order, answer: Answer, now: int, chance: float) -> Order:
@@ -235,6 +246,13 @@ def wait_us(first_us: int, failures: int, chance: float) -> int:
     """How long to wait after so many failures before this one: doubling, to a minute, less a part by chance."""
     full = min(first_us << min(failures, 16), LONGEST_WAIT_US)
     return round(full * (1 - JITTER * chance))
+
+
+def _taken_back(order: Order) -> Order:
+    if order.state is not State.SENT:
+        return order
+    assert order.is_ahead, f"order {order.id} is being sent: it cannot be cancelled"
+    return _changed(order, sent_at=None, tries=order.tries - 1)
 
 
 def _ended(order: Order, state: State, words: str, now: int, **changes: Any) -> Order:

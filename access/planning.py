@@ -4,7 +4,7 @@ plan, hold, release, cancel and retry are control's; send, change, withdraw, los
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from access import holding_rows, order_rows, orders
@@ -26,9 +26,12 @@ def plan(
     due_at: int | None = None,
     held: str | None = None,
 ) -> Order:
-    """Write a new order, due now unless `due_at` says otherwise; with words in `held` it waits for a person."""
+    """Write a new order, due now unless `due_at` says otherwise; with words in `held` it waits for a person. If nothing
+    else is to be done for its target, and its switch has room for it, it is sent ahead: `sent` is written already, and
+    the command goes out after the commit without waiting for another."""
     due = now if due_at is None else due_at
-    open_opposite = order_rows.in_force(cx, target, action.opposite, now)
+    others = order_rows.open_of(cx, target)
+    in_its_way = [o for o in others if o.action is not action and o.due_at <= now and o.state is not State.HELD]
     order = Order(
         id=order_rows.next_id(cx),
         account=account,
@@ -40,10 +43,13 @@ def plan(
         planned_at=now,
         due_at=due,
         next_at=due,
-        supersedes=open_opposite[-1].id if open_opposite else None,
+        supersedes=in_its_way[-1].id if in_its_way else None,
     )
     if held is not None:
         order = orders.held(order, held, now)
+    elif due <= now and not others and order_rows.has_room(cx, target.switch):
+        order = orders.sent_ahead(order, now)
+        holding_rows.give_way(cx, order)
     order_rows.insert(cx, order)
     return order
 
@@ -119,8 +125,10 @@ def retry(cx: sqlite3.Connection, number: int, words: str, now: int) -> list[Ord
     return [order_rows.update(cx, orders.retried(order, words, now))]
 
 
-def recover(cx: sqlite3.Connection, now: int) -> list[Order]:
-    """Take up what the program that ran before had sent, and had not written the answer of."""
+def recover(cx: sqlite3.Connection, most_sent: Mapping[str, int], now: int) -> list[Order]:
+    """Take up what the program that ran before had sent, and had not written the answer of; from now on `plan` sends
+    orders ahead to the switches of `most_sent`, as long as each has fewer that are sent."""
+    order_rows.serve(cx, most_sent)
     return [order_rows.update(cx, orders.recovered(order, now)) for order in order_rows.sent_unanswered(cx)]
 
 

@@ -39,7 +39,10 @@ class Sending:
         if not await self._may_send(order):
             await self._journal.write(lambda cx: planning.withdraw(cx, order, NOT_WANTED, self._clock()))
             return True
-        changed = await self._journal.write(lambda cx: planning.send(cx, order, self._clock()))
+        if order.is_ahead:
+            changed = [order]
+        else:
+            changed = await self._journal.write(lambda cx: planning.send(cx, order, self._clock()))
         if changed:
             await self._write_answer(changed[0], await self._command(changed[0]))
         return True

@@ -58,7 +58,7 @@ class Step:
     in_call: bool = False
     """The line is calling at Kamailio."""
     crowded: bool = False
-    """As many others as a switch is commanded for at once are under way before the account's own order."""
+    """As many others as a switch has room for are under way before the account's own order."""
     doubtful: int | None = None
     """How many alerts have an unknown end; None: as many as kills, at most."""
     mails: int | None = None

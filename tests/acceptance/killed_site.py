@@ -15,6 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, TypeVar
 
+from access.dispatcher import AT_ONCE, SLOTS_A_COMMAND
 from tests.acceptance.aimed_kill import NOTHING, Moments, Step, StoreWatch
 from tests.acceptance.aimed_peers import AimedPeers, now_us
 from tests.acceptance.daemon_process import WITHIN_S, DaemonProcess, Site
@@ -23,8 +24,8 @@ from tests.small_site import a_record, account, line, ndjson
 
 T = TypeVar("T")
 
-CROWD: Final = 32
-"""So many targets a switch is commanded for at once."""
+CROWD: Final = SLOTS_A_COMMAND * AT_ONCE
+"""So many targets of a switch are worked on at once; it is commanded for a part of them."""
 ENDS: Final = {"confirmed", "cancelled"}
 OF_PAYERS: Final = (
     [("bar", "cancelled")],
@@ -119,7 +120,7 @@ class KilledSite:
                 self._around.switch.calls[line(played.subject)] = -1
             if played.crowd:
                 self._post(played.crowd, told=False)
-                self._until(lambda: f"any htable.get {CROWD} arrives" in moments.log, "the crowd")
+                self._until(lambda: f"any htable.get {AT_ONCE} arrives" in moments.log, "the crowd")
             self._post(played.over[:4], (played.innocent,), told=True)
             self._pay(played.paying)
             self._until(lambda: self._has_played(played), f"{step.name}\nwhat came: {', '.join(moments.log)}")

@@ -8,8 +8,9 @@ from typing import NoReturn
 import pytest
 
 from access import planning
-from access.barring import Verdict
+from access.barring import Answer, Verdict
 from access.orders import Action, State
+from access.sending import NOT_WANTED
 from access.target import Target
 from tests.switch_by_hand import (
     ANSWER_LOST,
@@ -58,6 +59,63 @@ async def test_what_is_committed_while_it_sleeps_goes_out_when_it_is_woken() -> 
     assert site.states() == ["confirmed"]
 
 
+async def test_what_is_planned_while_it_runs_goes_out_without_another_commit() -> None:
+    site = Site()
+    steps = count()
+
+    def charge_late() -> None:
+        if next(steps) == 100:
+            assert site.charge().is_ahead
+
+    await site.run(for_s=0, meanwhile=charge_late)
+    assert site.states() == ["confirmed"]
+    assert [state for _, state in site.written] == ["acknowledged", "confirmed"]
+    assert site.switch.commands == ["bar over the limit"]
+
+
+@pytest.mark.parametrize("fault", [None, LOST_ON_THE_WAY, ANSWER_LOST, REFUSED])
+@pytest.mark.parametrize("pays", ["never", "at once", "after the kill"])
+async def test_killed_at_each_step_of_an_order_sent_ahead_the_next_run_finishes_it(
+    fault: str | None, pays: str
+) -> None:
+    for step in count(1):
+        site = Site(kill_at=step)
+        site.switch.faults = [fault]
+        steps = count()
+
+        def act(site: Site = site, steps: "count[int]" = steps) -> None:
+            if next(steps) == 100:
+                site.charge()
+                if pays == "at once":
+                    site.pay()
+
+        survived = await site.run(for_s=60, meanwhile=act)
+        if pays == "after the kill" and not survived and site.owes:
+            site.pay()
+        site.kill_at = None
+        assert await site.run()
+        ends_right(site)
+        if survived:
+            break
+    assert step > 5, "it was hardly killed"
+
+
+async def test_who_pays_when_the_bar_that_was_sent_ahead_is_to_go_out_is_not_barred() -> None:
+    site = Site()
+    steps = count()
+
+    def act() -> None:
+        step = next(steps)
+        if step == 100:
+            site.charge()
+        site.owes = site.owes and step == 100
+
+    await site.run(for_s=0, meanwhile=act)
+    (order,) = site.orders()
+    assert (order.state, order.sent_at, order.words) == ("cancelled", None, NOT_WANTED)
+    assert site.switch.commands == []
+
+
 async def test_no_more_targets_are_worked_on_at_once_than_allowed() -> None:
     site = Site()
     site.at_once = 3
@@ -90,6 +148,29 @@ async def test_looks_that_take_their_time_do_not_hold_up_a_command(monkeypatch: 
     await site.run(for_s=1, meanwhile=charge_late)
     assert len(looking) == site.at_once
     assert site.states() == ["acknowledged"] * 41
+
+
+async def test_commands_that_take_their_time_do_not_hold_up_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site()
+    site.at_once, site.switch.looks_until_gone = 1, 1
+    bar, steps = site.switch.bar, count()
+
+    async def bar_one(target: Target, reason: str) -> Answer:
+        if target != TARGET:
+            await asyncio.Event().wait()
+        return await bar(target, reason)
+
+    def charge_late() -> None:
+        step = next(steps)
+        if step == 10:
+            site.charge()
+        elif step == 100:
+            for number in range(6):
+                site.charge(target=Target("kam1", f"1212555{number:04}", "fax"))
+
+    monkeypatch.setattr(site.switch, "bar", bar_one)
+    await site.run(for_s=1, meanwhile=charge_late)
+    assert site.states() == ["confirmed"] + ["sent"] * 6
 
 
 async def test_what_waits_for_its_target_goes_out_as_soon_as_that_is_free(monkeypatch: pytest.MonkeyPatch) -> None:

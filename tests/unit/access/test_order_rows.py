@@ -60,7 +60,7 @@ def test_no_look_at_what_is_due_goes_through_what_is_not(cx: sqlite3.Connection)
     cx.set_trace_callback(asked.append)
     order_rows.due(cx, "kam1", START + 10, {1}, 9, 9)
     cx.set_trace_callback(None)
-    indexes = ("access_orders_not_sent", "access_orders_by_next", "access_orders_by_next")
+    indexes = ("access_orders_to_go", "access_orders_by_next", "access_orders_by_next")
     for statement, index in zip(asked, indexes, strict=True):
         steps = [row[3] for row in cx.execute(f"EXPLAIN QUERY PLAN {statement}")]
         assert f"INDEX {index} (switch=? AND next_at" in steps[0]

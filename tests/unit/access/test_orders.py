@@ -56,7 +56,7 @@ def holding(order: Order, since: int = START) -> Order:
 def an_order(state: State = State.PLANNED, **fields: object) -> Order:
     order = Order(
         id=1, account="4000012345", target=TARGET, action=Action.BAR, reason="over the limit", cause="firing 12",
-        state=state, planned_at=START, due_at=START, next_at=START,
+        state=state, planned_at=START, due_at=START, next_at=None if state is State.SENT else START,
     )  # fmt: skip
     return msgspec.structs.replace(order, **fields)
 
@@ -70,6 +70,22 @@ def test_every_step_from_every_state_is_told_or_is_a_mistake_of_the_program(step
     else:
         with pytest.raises(AssertionError, match="order 1 is"):
             take(an_order(state))
+
+
+@pytest.mark.parametrize("step", ["cancelled", "replaced"])
+def test_what_was_sent_ahead_and_never_went_out_ends_as_if_it_had_not_been_sent(step: str) -> None:
+    ahead = orders.sent_ahead(an_order(), START)
+    assert (ahead.state, ahead.is_ahead, ahead.sent_at, ahead.tries) == ("sent", True, START, 1)
+    ended = STEPS[step][0](ahead)
+    assert (ended.state, ended.next_at, ended.sent_at, ended.tries) == ("cancelled", None, None, 0)
+
+
+@pytest.mark.parametrize("step", ["acknowledged", "refused", "not answered", "recovered"])
+def test_what_was_sent_ahead_is_answered_like_any_other(step: str) -> None:
+    take = STEPS[step][0]
+    sent = orders.sent(an_order(), START)
+    assert not sent.is_ahead
+    assert take(orders.sent_ahead(an_order(), START)) == take(sent)
 
 
 def test_nothing_follows_on_an_end() -> None:

@@ -105,6 +105,63 @@ def test_what_may_be_barred_is_what_a_restore_is_still_to_be_planned_for(words: 
     assert order_rows.may_be_barred(history.store.cx, "4000099999", history.time.now) == []
 
 
+def served(most_sent: int = 2) -> History:
+    history = History()
+    history.change(planning.recover, {"kam1": most_sent}, START)
+    return history
+
+
+def test_an_order_is_sent_ahead_where_its_switch_is_served_and_its_target_free() -> None:
+    site = served()
+    order = site.plan(Action.BAR)
+    assert order.is_ahead
+    assert (order.next_at, order.sent_at) == (START, START)
+    assert order_rows.order_of(site.store.cx, order.id) == order
+    assert site.plan(Action.RESTORE).state is State.PLANNED, "its target is not free"
+    assert site.plan(Action.BAR, Target("kam2", "12125550142", "fax")).state is State.PLANNED, "not served"
+    assert site.plan(Action.BAR, OTHER, held="breaker").state is State.HELD
+    assert site.plan(Action.BAR, OTHER).state is State.PLANNED, "its target is not free"
+    fax, modem = Target("kam1", "12125550144", "fax"), Target("kam1", "12125550144", "modem")
+    assert site.plan(Action.BAR, fax, due_at=START + 1).state is State.PLANNED
+    assert site.plan(Action.BAR, modem).is_ahead
+
+
+def test_an_order_supersedes_the_opposite_one_that_is_in_its_way_and_no_other() -> None:
+    site = served()
+    site.plan(Action.BAR, held="breaker")
+    site.plan(Action.BAR, due_at=START + 1)
+    assert site.plan(Action.RESTORE).supersedes is None
+    assert site.plan(Action.BAR).supersedes == 3
+
+
+def test_no_more_orders_are_sent_ahead_than_their_switch_has_room_for() -> None:
+    site = served()
+    targets = [Target("kam1", f"1212555{n:04}", "fax") for n in range(4)]
+    planned = [site.plan(Action.BAR, target) for target in targets[:3]]
+    assert [order.state for order in planned] == ["sent", "sent", "planned"]
+    site.change(planning.change, planned[0], orders.answered(planned[0], NO_ANSWER, START, 0.0))
+    assert site.plan(Action.BAR, targets[3]).is_ahead
+    site.change(planning.recover, {}, START)
+    assert not site.plan(Action.BAR).is_ahead
+
+
+def test_a_bar_is_looked_after_no_more_when_its_restore_is_sent_ahead() -> None:
+    site = served()
+    for word in ("bar", "unanswered", "confirmed"):
+        site.take(word)
+    assert [order.holds_since for order in site.orders()] == [site.time.now]
+    assert site.plan(Action.RESTORE).is_ahead
+    assert [order.holds_since for order in site.orders()] == [None, None]
+
+
+def test_a_bar_that_was_sent_ahead_and_gives_way_to_a_restore_was_never_sent() -> None:
+    site = served()
+    for word in ("bar", "restore", "sent 2"):
+        site.take(word)
+    bar, restore = site.orders()
+    assert (bar.state, bar.sent_at, bar.replaced_by, restore.supersedes) == ("cancelled", None, restore.id, bar.id)
+
+
 def test_an_order_that_somebody_else_changed_is_not_written_over() -> None:
     site = Site()
     order = site.plan(Action.BAR)

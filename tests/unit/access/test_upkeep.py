@@ -142,7 +142,7 @@ async def test_a_bar_that_is_to_be_given_back_is_not_taken_up() -> None:
     site.owes = False
     site.plan(Action.RESTORE)
     assert site.store.at_once(planning.lose, 1, "not barred", site.time.now, 0.0) == []
-    assert site.states() == ["confirmed", "planned"]
+    assert site.states() == ["confirmed", "sent"]
 
 
 @pytest.mark.parametrize("session", [a_session(), a_session("another", "bob"), a_session(None, "bob")])
