@@ -85,11 +85,6 @@ def listed(
     return _orders(cx, f"{where} ORDER BY id DESC LIMIT ?", *values, limit)
 
 
-def open_orders(cx: sqlite3.Connection, account: str) -> list[Order]:
-    """The orders of an account for which something is still to be done, the oldest first."""
-    return _orders(cx, f"AND account = ? AND state IN {_one_of(OPEN)} ORDER BY id", account)
-
-
 def latest_of(cx: sqlite3.Connection, account: str, target: Target) -> Order | None:
     """The newest order of an account's target that is not cancelled."""
     sql = f"AND {_SAME_TARGET} AND account = ? AND state <> '{State.CANCELLED}' ORDER BY id DESC LIMIT 1"
@@ -103,25 +98,13 @@ def not_sent(cx: sqlite3.Connection, account: str, target: Target) -> list[Order
     return _orders(cx, sql, *_place(target), account)
 
 
-def may_be_barred(cx: sqlite3.Connection, account: str, now: int) -> list[Order]:
-    """Of each target of an account the bar that may have reached its switch, unless a restore went after it or is due:
-    what has to be restored for the account to be free."""
-    latest = {
-        order.target.key: order
-        for order in _orders(cx, "AND account = ? AND sent_at IS NOT NULL ORDER BY sent_at, id", account)
-    }
-    return [order for order in latest.values() if _bars(cx, order, now)]
-
-
 def may_bar(cx: sqlite3.Connection, account: str, target: Target, now: int) -> Order | None:
-    """The same of one target."""
+    """The bar that may have reached the switch of an account's target, unless a restore went after it or is due: what
+    has to be restored for the target to be free."""
     sql = f"AND {_SAME_TARGET} AND account = ? AND sent_at IS NOT NULL ORDER BY sent_at DESC, id DESC LIMIT 1"
     found = _orders(cx, sql, *_place(target), account)
-    return found[0] if found and _bars(cx, found[0], now) else None
-
-
-def _bars(cx: sqlite3.Connection, last_sent: Order, now: int) -> bool:
-    return last_sent.action is Action.BAR and not in_force(cx, last_sent.target, Action.RESTORE, now)
+    is_bar = bool(found) and found[0].action is Action.BAR
+    return found[0] if is_bar and not in_force(cx, target, Action.RESTORE, now) else None
 
 
 def caused_by(cx: sqlite3.Connection, account: str, cause: str) -> list[Order]:

@@ -17,6 +17,7 @@ from typing import Final, Never
 import uvloop
 from yarl import URL
 
+from simulators.command_line import instant, whole_from_1
 from simulators.load_client import Request, post_all
 from simulators.load_records import MOST_LINES, LoadSpec, build_bodies, build_marked, read_prefixes
 
@@ -70,7 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--prefixes {options.prefixes}: {error}")
     assert url.host
     assert url.port
-    spec = LoadSpec(options.records, options.batch, options.lines_count, prefixes, options.seed, options.now)
+    spec = LoadSpec(
+        options.records, options.batch, options.lines_count, prefixes, options.seed, options.now.astimezone(UTC)
+    )
     build_begun = time.perf_counter()
     marked = build_marked(spec, options.marked, options.marked_from)
     requests = build_requests(spec, url, options.token, options.epoch, marked)
@@ -95,11 +98,11 @@ def _parser() -> _Parser:
     )
     parser.add_argument("--url", required=True, type=_url, help="the POP feed, such as http://127.0.0.1:8081")
     parser.add_argument("--token", required=True, help="the source's bearer token")
-    parser.add_argument("--records", required=True, type=_whole, metavar="N")
+    parser.add_argument("--records", required=True, type=whole_from_1, metavar="N")
     parser.add_argument("--prefixes", required=True, type=Path, metavar="FILE", help="called prefixes, one a line")
-    parser.add_argument("--batch", type=_whole, default=500, metavar="N", help="records a request (default 500)")
-    parser.add_argument("--in-flight", type=_whole, default=20, metavar="N", help="connections (default 20)")
-    parser.add_argument("--rate", type=_whole, metavar="N", help="records a second at most (default: no limit)")
+    parser.add_argument("--batch", type=whole_from_1, default=500, metavar="N", help="records a request (default 500)")
+    parser.add_argument("--in-flight", type=whole_from_1, default=20, metavar="N", help="connections (default 20)")
+    parser.add_argument("--rate", type=whole_from_1, metavar="N", help="records a second at most (default: no limit)")
     parser.add_argument(
         "--lines-count", type=_lines, default=100_000, metavar="N", help="calling lines (default 100000)"
     )
@@ -112,7 +115,7 @@ def _parser() -> _Parser:
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="default 1")
     parser.add_argument(
         "--now",
-        type=_instant,
+        type=instant,
         default=datetime.now(UTC),
         metavar="INSTANT",
         help="calls start within the hour before (RFC 3339; default: the clock)",
@@ -132,26 +135,10 @@ def _url(text: str) -> URL:
     return url
 
 
-def _whole(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number from 1")
-    return int(text)
-
-
 def _lines(text: str) -> int:
-    if (lines := _whole(text)) > MOST_LINES:
+    if (lines := whole_from_1(text)) > MOST_LINES:
         raise argparse.ArgumentTypeError(f"{text} lines are more than {MOST_LINES}")
     return lines
-
-
-def _instant(text: str) -> datetime:
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"`{text}` is not an instant with an offset such as 2026-11-20T09:00:00Z")
-    return instant.astimezone(UTC)
 
 
 if __name__ == "__main__":

@@ -11,19 +11,21 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Any, Final
 
 from simulators import exchange as exchanges
 from simulators import radius_packets as radius
 from simulators.call_records import Record
+from simulators.command_line import run_command
 from simulators.conversation import NORMAL_CLEARING
 from simulators.exchange import Exchange, Plan
 from simulators.live_calls import Clock, wall_clock
 from simulators.nas_calls import make_calls, until_drained
 from simulators.nas_reports import Reports
 from simulators.nas_requests import Reaction, Requests
-from simulators.nas_settings import PROGRAM, NasOptions, NasSettings, UsageError, parse_options
+from simulators.nas_settings import PROGRAM, NasOptions, NasSettings, parse_options
 from simulators.status_page import status_page
 
 __all__ = ["Call", "Nas", "Reaction", "Totals", "main"]
@@ -269,16 +271,7 @@ def _released(cause: int) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit status."""
-    try:
-        options = parse_options(argv)
-    except UsageError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return 2
-    try:
-        return asyncio.run(_run(options))
-    except OSError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return 1
+    return run_command(PROGRAM, lambda: partial(_run, parse_options(argv)))
 
 
 async def _run(options: NasOptions) -> int:

@@ -4,10 +4,22 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Never
+from typing import Final
 
-from simulators.faults import SYNTAX, Faults, parse_faults
-from simulators.population import Line, lines_of, make_population, read_lines
+from simulators.command_line import (
+    UsageError,
+    add_calls,
+    add_faults,
+    add_listen,
+    address,
+    lines_that_call,
+    number_above_0,
+    parser,
+    secret_of,
+    share,
+)
+from simulators.faults import Faults
+from simulators.population import Line
 
 PROGRAM: Final = "tollkeeper simulate nas"
 
@@ -56,15 +68,6 @@ class NasOptions:
     drain_s: float
 
 
-class UsageError(Exception):
-    """The command was called wrongly; the message is one line that says what would do."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> Never:
-        raise UsageError(f"{message} (see {self.prog} --help)")
-
-
 _DESCRIPTION: Final = """\
 A NAS. It makes calls, reports each to a daemon's radius-accounting feed until it is answered, and takes Disconnect- and
 CoA-Requests (RFC 5176): a call that is disconnected ends, with its Stop.
@@ -97,97 +100,36 @@ def parse_options(argv: Sequence[str] | None) -> NasOptions:
         raise UsageError("the daemon and the NAS share a secret: give either --secret or --secret-file")
     if given.nak + given.silence + given.lost_ack > 1:
         raise UsageError("--nak, --silence and --lost-ack are shares of all requests: together at most 1")
-    try:
-        secret = given.secret or given.secret_file.read_text(encoding="utf-8").strip()
-        if given.lines is None:
-            lines = lines_of(make_population(given.population, given.seed))
-        else:
-            lines = tuple(read_lines(given.lines.read_text(encoding="utf-8"), given.seed))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"a file cannot be used: {error}") from error
+    secret = secret_of(given.secret, given.secret_file, "secret")
     settings = NasSettings(
         given.accounting, secret.encode(), given.name, given.listen, timestamps=not given.no_timestamps,
         faults=given.faults, nak=given.nak, silence=given.silence, lost_ack=given.lost_ack, seed=given.seed,
         bar_filter=given.bar_filter,
     )  # fmt: skip
-    return NasOptions(settings, lines, given.rate, given.count, given.talk, given.drain)
+    return NasOptions(settings, lines_that_call(given), given.rate, given.count, given.talk, given.drain)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog=PROGRAM,
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    daemon = parser.add_argument_group("the daemon")
-    daemon.add_argument("--accounting", required=True, type=_address, metavar="HOST:PORT", help="its accounting feed")
+    of_nas = parser(PROGRAM, _DESCRIPTION, _EPILOG)
+    daemon = of_nas.add_argument_group("the daemon")
+    daemon.add_argument("--accounting", required=True, type=address, metavar="HOST:PORT", help="its accounting feed")
     daemon.add_argument("--secret", metavar="S", help="the shared secret; others can read it in `ps`")
     daemon.add_argument("--secret-file", type=Path, metavar="FILE", help="a file with the secret")
-    nas = parser.add_argument_group("the NAS")
+    nas = of_nas.add_argument_group("the NAS")
     nas.add_argument("--name", default="nas1", metavar="NAME", help="its NAS-Identifier (default nas1)")
-    nas.add_argument(
-        "--listen", type=_address, default=("127.0.0.1", 0), metavar="HOST:PORT",
-        help="takes Disconnect- and CoA-Requests (default: any port)",
-    )  # fmt: skip
+    add_listen(nas, "takes Disconnect- and CoA-Requests")
     nas.add_argument("--no-timestamps", action="store_true", help="reports have no Event-Timestamp")
     nas.add_argument("--bar-filter", metavar="ID", help="the Filter-Id by which a CoA-Request bars the whole line")
-    calls = parser.add_argument_group("the calls")
-    calls.add_argument("--seed", type=int, default=1, metavar="N", help="same seed: same calls (default 1)")
-    calls.add_argument("--lines", type=Path, metavar="FILE.csv", help="a lines.csv: the lines that call")
-    calls.add_argument("--population", type=_count, default=200, metavar="N", help="else: made up (default 200)")
-    calls.add_argument("--count", type=_count, default=0, metavar="N", help="calls in all (default 0: until stopped)")
-    calls.add_argument("--rate", type=_above_0, default=1.0, metavar="R", help="calls a second (default 1)")
-    calls.add_argument("--talk", type=_above_0, default=60.0, metavar="S", help="mean seconds of a call (default 60)")
+    calls = add_calls(of_nas, "calls")
+    calls.add_argument("--rate", type=number_above_0, default=1.0, metavar="R", help="calls a second (default 1)")
     calls.add_argument(
-        "--drain", type=_above_0, default=10.0, metavar="S", help="seconds to report in when stopped (default 10)"
+        "--talk", type=number_above_0, default=60.0, metavar="S", help="mean seconds of a call (default 60)"
     )
-    faults = parser.add_argument_group("the faults")
-    faults.add_argument(
-        "--faults", type=_faults, default=Faults(), metavar=SYNTAX, help="probabilities a report, and seconds"
+    calls.add_argument(
+        "--drain", type=number_above_0, default=10.0, metavar="S", help="seconds to report in when stopped (default 10)"
     )
+    faults = of_nas.add_argument_group("the faults")
+    add_faults(faults, "a report")
     for name, what in (("nak", "refused"), ("silence", "not answered"), ("lost-ack", "done, and its answer lost")):
-        faults.add_argument(f"--{name}", type=_share, default=0.0, metavar="P", help=f"share of requests {what}")
-    return parser
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65_535:
-        raise argparse.ArgumentTypeError(f"`{text}` is not HOST:PORT such as 127.0.0.1:1813")
-    return host.strip("[]"), int(port)
-
-
-def _faults(text: str) -> Faults:
-    try:
-        return parse_faults(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number from 0")
-    return int(text)
-
-
-def _above_0(text: str) -> float:
-    value = _number(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"`{text}` is not a number above 0")
-    return value
-
-
-def _share(text: str) -> float:
-    value = _number(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"`{text}` is not a probability from 0 to 1")
-    return value
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return -1.0
+        faults.add_argument(f"--{name}", type=share, default=0.0, metavar="P", help=f"share of requests {what}")
+    return of_nas

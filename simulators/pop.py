@@ -9,22 +9,21 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from simulators import pacing
 from simulators.call_records import Record
+from simulators.command_line import UsageError, run_command
 from simulators.courier import Courier, PopError, Totals
 from simulators.faults import Mishap, mishap_of
 from simulators.journal import Batch, DirectoryJournal, Journal, JournalError
 from simulators.pop_link import HttpLink, Link
-from simulators.pop_settings import PROGRAM, PopOptions, PopSettings, UsageError, parse_options
+from simulators.pop_settings import PROGRAM, PopOptions, PopSettings, parse_options
 from simulators.pop_stream import StreamLink
-from simulators.population import Line, lines_of, make_population, read_lines
 from simulators.status_page import status_page
 from simulators.traffic import Traffic
 
@@ -228,27 +227,19 @@ class Pop:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command `tollkeeper simulate pop`; its exit status."""
-    try:
-        options = parse_options(argv)
-        lines = _read_lines(options)
-        token = options.token or _read_token(options.token_file)
-        journal = _open_journal(options)
-    except UsageError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return 2
-    try:
-        return asyncio.run(_run(options, lines, token, journal))
-    except (PopError, OSError) as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return 1
+    return run_command(PROGRAM, lambda: _prepared(parse_options(argv)), PopError)
 
 
-def timed_calls(options: PopOptions, lines: Sequence[Line], now: datetime) -> Iterator[tuple[float, Record]]:
+def _prepared(options: PopOptions) -> Callable[[], Coroutine[Any, Any, int]]:
+    return partial(_run, options, _open_journal(options))
+
+
+def timed_calls(options: PopOptions, now: datetime) -> Iterator[tuple[float, Record]]:
     """The calls that the options ask for, each with the second at which it is due. `now` has an offset.
 
     Without a start the calls are live: at a rate they end from now on, as fast as possible they ended in the last hour.
     """
-    seed, rate = options.settings.seed, options.rate
+    lines, seed, rate = options.lines, options.settings.seed, options.rate
     if options.start:
         calls = Traffic(lines, seed=seed, start=options.start, switch=options.source)
         timed = pacing.at_rate(calls, rate) if rate else pacing.at_once(calls.records())
@@ -264,12 +255,12 @@ def timed_calls(options: PopOptions, lines: Sequence[Line], now: datetime) -> It
     return pacing.first(options.count, timed)
 
 
-async def _run(options: PopOptions, lines: Sequence[Line], token: str, journal: Journal) -> int:
+async def _run(options: PopOptions, journal: Journal) -> int:
     link: HttpLink | StreamLink
     if options.websocket:
-        link = StreamLink(options.url, token)
+        link = StreamLink(options.url, options.token)
     else:
-        link = HttpLink(options.url, token, gzipped=options.gzipped)
+        link = HttpLink(options.url, options.token, gzipped=options.gzipped)
     async with AsyncExitStack() as stack:
         pop = Pop(options.source, await stack.enter_async_context(link), journal, options.settings)
         loop = asyncio.get_running_loop()
@@ -279,28 +270,10 @@ async def _run(options: PopOptions, lines: Sequence[Line], token: str, journal: 
         page = await stack.enter_async_context(status_page(*options.listen, pop.status))
         print(json.dumps({"pop": pop.name, "status": page}), flush=True)
         try:
-            await pop.run(timed_calls(options, lines, datetime.now(UTC)))
+            await pop.run(timed_calls(options, datetime.now(UTC)))
         finally:
             print(json.dumps(pop.status()), flush=True)
     return 0 if journal.survives or not journal.records else 1
-
-
-def _read_lines(options: PopOptions) -> Sequence[Line]:
-    seed = options.settings.seed
-    try:
-        if options.lines is None:
-            return lines_of(make_population(options.population, seed))
-        return read_lines(options.lines.read_text(encoding="utf-8"), seed)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{options.lines or '--population'}: {error}; give the contract's lines.csv") from error
-
-
-def _read_token(file: Path | None) -> str:
-    assert file
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{file}: {error}; give a file that holds the token") from error
 
 
 def _open_journal(options: PopOptions) -> Journal:

@@ -5,12 +5,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Never
+from typing import Final
 
-from yarl import URL
-
+from simulators.command_line import (
+    UsageError,
+    add_calls,
+    add_faults,
+    add_listen,
+    add_token,
+    instant,
+    lines_that_call,
+    number_from_0,
+    parser,
+    secret_of,
+    url,
+    whole_from_1,
+)
 from simulators.courier import Retry
-from simulators.faults import SYNTAX, Faults, parse_faults
+from simulators.faults import Faults
+from simulators.population import Line
 
 PROGRAM: Final = "tollkeeper simulate pop"
 
@@ -41,31 +54,20 @@ class PopSettings:
 
 @dataclass(frozen=True, slots=True)
 class PopOptions:
-    """The command line, read and checked; files are not opened yet."""
+    """The command line, read and checked."""
 
     url: str
     source: str
-    token: str | None
-    token_file: Path | None
+    token: str
     listen: tuple[str, int]
     rate: float
     count: int
-    lines: Path | None
-    population: int
+    lines: tuple[Line, ...]
     start: datetime | None
     websocket: bool
     gzipped: bool
     journal: Path | None
     settings: PopSettings
-
-
-class UsageError(Exception):
-    """The command was called wrongly; the message is one line that says what would do."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> Never:
-        raise UsageError(f"{message} (see {self.prog} --help)")
 
 
 _DESCRIPTION: Final = """\
@@ -91,10 +93,10 @@ exit status: 0 all acknowledged, or the rest is kept in --journal; 1 refused, or
 
 
 def parse_options(argv: Sequence[str] | None) -> PopOptions:
-    """Read the command line.
+    """Read the command line, and the files that it names.
 
     Raises:
-        UsageError: an option is wrong.
+        UsageError: an option is wrong, or a file cannot be used.
         SystemExit: --help, which is printed.
     """
     given = _parser().parse_args(argv)
@@ -106,13 +108,11 @@ def parse_options(argv: Sequence[str] | None) -> PopOptions:
     return PopOptions(
         url=given.url,
         source=given.source,
-        token=given.token,
-        token_file=given.token_file,
+        token=secret_of(given.token, given.token_file, "token"),
         listen=given.listen,
         rate=given.rate,
         count=given.count,
-        lines=given.lines,
-        population=given.population,
+        lines=lines_that_call(given),
         start=given.start,
         websocket=given.websocket,
         gzipped=given.gzip,
@@ -122,103 +122,29 @@ def parse_options(argv: Sequence[str] | None) -> PopOptions:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog=PROGRAM,
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    daemon = parser.add_argument_group("the daemon")
-    daemon.add_argument("--url", required=True, type=_url, help="its POP feed, such as http://127.0.0.1:8081")
+    of_pop = parser(PROGRAM, _DESCRIPTION, _EPILOG)
+    daemon = of_pop.add_argument_group("the daemon")
+    daemon.add_argument("--url", required=True, type=url, help="its POP feed, such as http://127.0.0.1:8081")
     daemon.add_argument("--source", default="pop", metavar="NAME", help="this POP's name (default pop)")
-    daemon.add_argument("--token", metavar="T", help="the source's bearer token; others can read it in `ps`")
-    daemon.add_argument("--token-file", type=Path, metavar="FILE", help="a file with the token")
+    add_token(daemon)
     daemon.add_argument("--websocket", action="store_true", help="send messages on one WebSocket, not requests")
     daemon.add_argument("--gzip", action="store_true", help="compress the requests' bodies")
-    calls = parser.add_argument_group("the calls")
-    calls.add_argument("--seed", type=int, default=1, metavar="N", help="same seed and start: same calls (default 1)")
-    calls.add_argument("--lines", type=Path, metavar="FILE.csv", help="a lines.csv: the lines that call")
-    calls.add_argument("--population", type=_positive, default=200, metavar="N", help="else: made up (default 200)")
-    calls.add_argument("--count", type=_count, default=0, metavar="N", help="records in all (default 0: until stopped)")
+    calls = add_calls(of_pop, "records", "same seed and start: same calls")
     calls.add_argument(
-        "--rate", type=_rate, default=10.0, metavar="R", help="records a second; 0: as fast as possible (default 10)"
-    )
+        "--rate", type=number_from_0, default=10.0, metavar="R",
+        help="records a second; 0: as fast as possible (default 10)",
+    )  # fmt: skip
     calls.add_argument(
-        "--start",
-        type=_instant,
-        metavar="INSTANT",
-        help="simulated time begins here (RFC 3339) and follows the population's own day and night; "
-        "default: the calls end now, at --rate",
+        "--start", type=instant, metavar="INSTANT",
+        help="simulated time begins here (RFC 3339) and follows the population's own day and night; default: the calls"
+        " end now, at --rate",
+    )  # fmt: skip
+    sending = of_pop.add_argument_group("the sending")
+    sending.add_argument("--batch", type=whole_from_1, default=500, metavar="N", help="records a batch (default 500)")
+    sending.add_argument(
+        "--in-flight", type=whole_from_1, default=8, metavar="N", help="batches open at once (default 8)"
     )
-    sending = parser.add_argument_group("the sending")
-    sending.add_argument("--batch", type=_positive, default=500, metavar="N", help="records a batch (default 500)")
-    sending.add_argument("--in-flight", type=_positive, default=8, metavar="N", help="batches open at once (default 8)")
     sending.add_argument("--journal", type=Path, metavar="DIR", help="keep open batches here, for the next start")
-    sending.add_argument(
-        "--faults", type=_faults, default=Faults(), metavar=SYNTAX, help="probabilities a batch, and seconds"
-    )
-    sending.add_argument(
-        "--listen",
-        type=_address,
-        default=("127.0.0.1", 0),
-        metavar="HOST:PORT",
-        help="status page (default: any port)",
-    )
-    return parser
-
-
-def _url(text: str) -> str:
-    try:
-        url = URL(text)
-    except ValueError:
-        url = URL()
-    if url.scheme not in ("http", "https") or not url.host:
-        raise argparse.ArgumentTypeError(f"`{text}` is not an address such as http://127.0.0.1:8081")
-    return text
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65_535:
-        raise argparse.ArgumentTypeError(f"`{text}` is not HOST:PORT such as 127.0.0.1:0")
-    return host.strip("[]"), int(port)
-
-
-def _instant(text: str) -> datetime:
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"`{text}` is not an instant with an offset such as 2026-11-20T09:00:00-05:00")
-    return instant
-
-
-def _faults(text: str) -> Faults:
-    try:
-        return parse_faults(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number from 1")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number from 0")
-    return int(text)
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = -1.0
-    if not 0 <= rate < float("inf"):
-        raise argparse.ArgumentTypeError(f"`{text}` is not a number from 0")
-    return rate
+    add_faults(sending, "a batch")
+    add_listen(sending, "status page")
+    return of_pop

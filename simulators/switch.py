@@ -8,8 +8,10 @@ import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
+from simulators.command_line import run_command
 from simulators.courier import PopError
 from simulators.exchange import Exchange
 from simulators.journal import Journal
@@ -19,22 +21,13 @@ from simulators.pop_link import HttpLink
 from simulators.pop_settings import PopSettings
 from simulators.sip_switch import SIPSwitch
 from simulators.status_page import status_page
-from simulators.switch_settings import PROGRAM, SwitchOptions, UsageError, parse_options
+from simulators.switch_settings import PROGRAM, SwitchOptions, parse_options
 from simulators.traffic import Traffic
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit status."""
-    try:
-        options = parse_options(argv)
-    except UsageError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return 2
-    try:
-        return asyncio.run(_run(options))
-    except (OSError, PopError) as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return 1
+    return run_command(PROGRAM, lambda: partial(_run, parse_options(argv)), PopError)
 
 
 async def _run(options: SwitchOptions) -> int:

@@ -3,11 +3,22 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, Never
+from typing import Final
 
-from simulators.faults import SYNTAX, Faults, parse_faults
-from simulators.population import Line, lines_of, make_population, read_lines
+from simulators.command_line import (
+    UsageError,
+    add_calls,
+    add_faults,
+    add_listen,
+    add_token,
+    lines_that_call,
+    number_above_0,
+    parser,
+    secret_of,
+    url,
+)
+from simulators.faults import Faults
+from simulators.population import Line
 
 PROGRAM: Final = "tollkeeper simulate switch"
 
@@ -28,15 +39,6 @@ class SwitchOptions:
     token: str
     faults: Faults
     drain_s: float
-
-
-class UsageError(Exception):
-    """The command was called wrongly; the message is one line that says what would do."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> Never:
-        raise UsageError(f"{message} (see {self.prog} --help)")
 
 
 _DESCRIPTION: Final = """\
@@ -68,18 +70,10 @@ def parse_options(argv: Sequence[str] | None) -> SwitchOptions:
         SystemExit: --help, which is printed.
     """
     given = _parser().parse_args(argv)
-    if given.url is not None and not given.url.startswith(("http://", "https://")):
-        raise UsageError(f"--url: `{given.url}` is not an address such as http://127.0.0.1:8081")
     if given.url is not None and (given.token is None) == (given.token_file is None):
         raise UsageError("the daemon must know who sends: give either --token or --token-file with --url")
-    try:
-        token = given.token_file.read_text(encoding="utf-8").strip() if given.token_file else given.token or ""
-        if given.lines is None:
-            lines = lines_of(make_population(given.population, given.seed))
-        else:
-            lines = tuple(read_lines(given.lines.read_text(encoding="utf-8"), given.seed))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"a file cannot be used: {error}") from error
+    token = "" if given.url is None else secret_of(given.token, given.token_file, "token")
+    lines = lines_that_call(given)
     return SwitchOptions(
         given.name, given.listen, lines, given.rate, given.count, given.speed, given.seed, given.url, token,
         given.faults, given.drain,
@@ -87,65 +81,19 @@ def parse_options(argv: Sequence[str] | None) -> SwitchOptions:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog=PROGRAM,
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--name", default="switch", metavar="NAME", help="its name in the records (default switch)")
-    parser.add_argument(
-        "--listen", type=_address, default=("127.0.0.1", 0), metavar="HOST:PORT",
-        help="takes commands (default: any port)",
-    )  # fmt: skip
-    calls = parser.add_argument_group("the calls")
-    calls.add_argument("--seed", type=int, default=1, metavar="N", help="same seed: same calls (default 1)")
-    calls.add_argument("--lines", type=Path, metavar="FILE.csv", help="a lines.csv: the lines that call")
-    calls.add_argument("--population", type=_count, default=200, metavar="N", help="else: made up (default 200)")
-    calls.add_argument("--count", type=_count, default=0, metavar="N", help="calls in all (default 0: until stopped)")
-    calls.add_argument("--rate", type=_above_0, default=1.0, metavar="R", help="calls a second (default 1)")
+    of_switch = parser(PROGRAM, _DESCRIPTION, _EPILOG)
+    of_switch.add_argument("--name", default="switch", metavar="NAME", help="its name in the records (default switch)")
+    add_listen(of_switch, "takes commands")
+    calls = add_calls(of_switch, "calls")
+    calls.add_argument("--rate", type=number_above_0, default=1.0, metavar="R", help="calls a second (default 1)")
     calls.add_argument(
-        "--speed", type=_above_0, default=1.0, metavar="X", help="so many times as fast do they ring and talk"
+        "--speed", type=number_above_0, default=1.0, metavar="X", help="so many times as fast do they ring and talk"
     )
-    records = parser.add_argument_group("the records")
-    records.add_argument("--url", metavar="URL", help="a daemon's POP feed, such as http://127.0.0.1:8081")
-    records.add_argument("--token", metavar="T", help="the source's bearer token; others can read it in `ps`")
-    records.add_argument("--token-file", type=Path, metavar="FILE", help="a file with the token")
+    records = of_switch.add_argument_group("the records")
+    records.add_argument("--url", type=url, metavar="URL", help="a daemon's POP feed, such as http://127.0.0.1:8081")
+    add_token(records)
+    add_faults(records, "a batch")
     records.add_argument(
-        "--faults", type=_faults, default=Faults(), metavar=SYNTAX, help="probabilities a batch, and seconds"
+        "--drain", type=number_above_0, default=10.0, metavar="S", help="seconds to send in when stopped (default 10)"
     )
-    records.add_argument(
-        "--drain", type=_above_0, default=10.0, metavar="S", help="seconds to send in when stopped (default 10)"
-    )
-    return parser
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65_535:
-        raise argparse.ArgumentTypeError(f"`{text}` is not HOST:PORT such as 127.0.0.1:15080")
-    return host.strip("[]"), int(port)
-
-
-def _faults(text: str) -> Faults:
-    try:
-        return parse_faults(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number from 0")
-    return int(text)
-
-
-def _above_0(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"`{text}` is not a number above 0")
-    return value
+    return of_switch

@@ -206,9 +206,12 @@ class Site:
         """What was not sent is cancelled, what may be barred is restored."""
 
         def clear(cx: sqlite3.Connection) -> None:
-            waiting = [o.id for o in order_rows.open_orders(cx, "4000012345") if o.action is Action.BAR]
+            orders = order_rows.listed(cx, account="4000012345")
+            waiting = [order.id for order in orders if order.action is Action.BAR]
             planning.cancel(cx, waiting, "paid", self.time.now)
-            for bar in order_rows.may_be_barred(cx, "4000012345", self.time.now):
+            for target in sorted({order.target for order in orders}, key=lambda target: target.key):
+                if not (bar := order_rows.may_bar(cx, "4000012345", target, self.time.now)):
+                    continue
                 planning.plan(
                     cx, account=bar.account, target=bar.target, action=Action.RESTORE, reason="paid", cause="payment 1",
                     now=self.time.now,

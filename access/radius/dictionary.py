@@ -11,9 +11,6 @@ from pyrad.dictionary import Dictionary as PyradDictionary  # type: ignore[impor
 
 from access.radius.codec import VENDOR_SPECIFIC, Malformed, Packet
 
-OVERLAYS: Final = ("kamailio",)
-"""Peers that need one: Kamailio's acc_radius has SIP attributes at 101 to 105."""
-
 Value = str | int | bytes
 
 _KINDS: Final = {"string", "integer", "date", "ipaddr", "ipv6addr", "octets"}
@@ -23,7 +20,8 @@ class Dictionary:
     """The attributes that one kind of peer uses."""
 
     def __init__(self, *overlays: str) -> None:
-        """Without an overlay the numbers mean what IANA says."""
+        """Without an overlay the numbers mean what IANA says; `kamailio`, whose acc_radius has SIP attributes at 101 to
+        105, is one."""
         self.pyrad: Any = PyradDictionary()
         for name in ("standard", *overlays):
             text = files(__package__).joinpath(f"{name}.dictionary").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ from access import order_rows, orders, planning
 from access.barring import Answer, Holding, Outcome, Verdict
 from access.orders import Action, Order, State
 from access.target import Target
-from tests.switch_by_hand import SECOND, START, Site
+from tests.switch_by_hand import SECOND, START, TARGET, Site
 
 OTHER = Target("kam1", "12125550143", "long-distance")
 HOLDS = Verdict(Holding.HOLDS, "so it is")
@@ -86,23 +86,24 @@ def test_a_dropped_bar_is_undone_if_it_alone_may_have_barred(words: str, is_undo
 @pytest.mark.parametrize(
     ("words", "barring"),
     [
-        ("bar", []),
-        ("bar, dropped", []),
-        ("bar, sent", [1]),
-        ("bar, sent, confirmed", [1]),
-        ("bar, sent, confirmed, restore", []),
-        ("bar, sent, confirmed, restore, dropped", [1]),
-        ("bar, sent, confirmed, restore, sent, confirmed", []),
-        ("bar, sent, confirmed, restore, sent, confirmed, bar, sent", [3]),
+        ("bar", None),
+        ("bar, dropped", None),
+        ("bar, sent", 1),
+        ("bar, sent, confirmed", 1),
+        ("bar, sent, confirmed, restore", None),
+        ("bar, sent, confirmed, restore, dropped", 1),
+        ("bar, sent, confirmed, restore, sent, confirmed", None),
+        ("bar, sent, confirmed, restore, sent, confirmed, bar, sent", 3),
     ],
 )
-def test_what_may_be_barred_is_what_a_restore_is_still_to_be_planned_for(words: str, barring: list[int]) -> None:
+def test_what_may_bar_is_what_a_restore_is_still_to_be_planned_for(words: str, barring: int | None) -> None:
     history = History()
     for word in words.split(", "):
         history.take(word)
-    found = order_rows.may_be_barred(history.store.cx, "4000012345", history.time.now)
-    assert [order.id for order in found] == barring
-    assert order_rows.may_be_barred(history.store.cx, "4000099999", history.time.now) == []
+    found = order_rows.may_bar(history.store.cx, "4000012345", TARGET, history.time.now)
+    assert (found and found.id) == barring
+    assert order_rows.may_bar(history.store.cx, "4000099999", TARGET, history.time.now) is None
+    assert order_rows.may_bar(history.store.cx, "4000012345", OTHER, history.time.now) is None
 
 
 def served(most_sent: int = 2) -> History:
@@ -183,7 +184,9 @@ def test_only_what_was_not_sent_can_be_cancelled_held_or_released() -> None:
     assert [o.id for o in site.store.at_once(planning.hold, numbers, "breaker", now)] == [planned.id, held.id]
     assert [o.id for o in site.store.at_once(planning.cancel, numbers, "paid", now)] == [planned.id, held.id]
     assert site.states() == ["cancelled", "cancelled", "sent"]
-    assert [order.id for order in order_rows.may_be_barred(site.store.cx, "4000012345", now)] == [out.id]
+    places = [order.target for order in (planned, held, out)]
+    barring = [order_rows.may_bar(site.store.cx, "4000012345", target, now) for target in places]
+    assert [order and order.id for order in barring] == [None, None, out.id]
 
 
 def test_orders_are_listed_by_account_and_state_in_pages() -> None:

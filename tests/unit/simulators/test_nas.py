@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from mediation.cli import main
-from simulators.nas_settings import UsageError, parse_options
+from simulators.command_line import UsageError
+from simulators.nas_settings import parse_options
 
 GOOD = ["--accounting", "127.0.0.1:1813", "--secret", "s"]
 

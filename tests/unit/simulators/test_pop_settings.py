@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from simulators.command_line import UsageError
 from simulators.faults import Faults
 from simulators.pop import main
-from simulators.pop_settings import UsageError, parse_options
+from simulators.pop_settings import parse_options
 
 ENOUGH = ["--url", "http://127.0.0.1:8081", "--token", "t"]
 
@@ -24,7 +25,9 @@ def test_options_have_defaults() -> None:
     assert (options.settings.batch_records, options.settings.in_flight, options.settings.faults) == (500, 8, Faults())
 
 
-def test_options_are_read() -> None:
+def test_options_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("l.csv").write_text("line,account,provider,service,switch\n+12125550142,1,T,long-distance,\n")
     given = (
         "--seed 7 --rate 0 --count 20 --batch 3 --in-flight 2 --faults dup=0.5,delay=1 --gzip --journal j --lines l.csv"
     )
@@ -32,7 +35,8 @@ def test_options_are_read() -> None:
     assert options.settings.faults == Faults(dup=0.5, delay=1.0)
     assert (options.settings.seed, options.settings.batch_records, options.settings.in_flight) == (7, 3, 2)
     assert (options.rate, options.count, options.gzipped, options.websocket) == (0.0, 20, True, False)
-    assert (options.journal, options.lines, options.listen) == (Path("j"), Path("l.csv"), ("::1", 80))
+    assert [line.number for line in options.lines] == ["+12125550142"]
+    assert (options.journal, options.listen) == (Path("j"), ("::1", 80))
     assert options.start == datetime.fromisoformat("2026-11-20T14:00:00+00:00")
 
 

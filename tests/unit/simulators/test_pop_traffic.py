@@ -6,15 +6,15 @@ import pytest
 
 from simulators.pop import timed_calls
 from simulators.pop_settings import parse_options
-from simulators.population import lines_of, make_population
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
-LINES = lines_of(make_population(50, seed=1))
 
 
 def calls_of(*arguments: str) -> list[tuple[float, dict[str, object]]]:
-    options = parse_options(["--url", "http://h:1", "--token", "t", "--source", "pop-nyc", *arguments])
-    return list(timed_calls(options, LINES, NOW))
+    options = parse_options(
+        ["--url", "http://h:1", "--token", "t", "--source", "pop-nyc", "--population", "50", *arguments]
+    )
+    return list(timed_calls(options, NOW))
 
 
 def ended_at(record: dict[str, object]) -> datetime:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from mediation.cli import main
-from simulators.switch_settings import UsageError, parse_options
+from simulators.command_line import UsageError
+from simulators.switch_settings import parse_options
 
 GOOD = ["--url", "http://127.0.0.1:8081"]
 
