@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from mediation.directory_builder import DirectoryBuilder
-from mediation.formats import Parse, parser_named
+from mediation.formats.source_formats import SourceFormats
 from mediation.pipeline.front import Front
 from mediation.pipeline.seam import Follow, Followed, OtherSide, Piece, Prepared, prepared_of
 from rating.directory import Directory
@@ -35,25 +35,26 @@ def serve(daemon: OtherSide) -> None:
     """Answer every message, in order, until there is nobody any more who asks."""
     builder = DirectoryBuilder(None)
     front = Front(Directory())
-    parsers: dict[str, Parse] = {}
+    formats = SourceFormats()
     while (message := daemon.next()) is not None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             if isinstance(message, Follow):
-                daemon.answer(_follow(message, builder, front))
+                daemon.answer(_follow(message, builder, front, formats))
             else:
-                daemon.answer(_prepare(message, front, parsers))
+                daemon.answer(_prepare(message, front, formats))
 
 
-def _follow(follow: Follow, builder: DirectoryBuilder, front: Front) -> Followed:
+def _follow(follow: Follow, builder: DirectoryBuilder, front: Front, formats: SourceFormats) -> Followed:
     try:
         with contextlib.closing(connect_reader(Path(follow.store))) as cx:
-            there = provisioned(cx)
+            there = provisioned(cx, for_rating=True)
         builder.use_default_tariff(follow.default_tariff)
         gc.unfreeze()
         front.directory = builder.build(there)
     except (StoreError, TariffError) as error:
         return Followed(str(error))
     front.oldest_at = follow.oldest_at
+    formats.use_plans(follow.plans)
     del there
     gc.collect()
     gc.freeze()  # the directory stays until the next import: nothing to look for in it
@@ -61,12 +62,9 @@ def _follow(follow: Follow, builder: DirectoryBuilder, front: Front) -> Followed
     return Followed()
 
 
-def _prepare(piece: Piece, front: Front, parsers: dict[str, Parse]) -> Prepared:
-    parse = parsers.get(piece.format)
-    if parse is None:
-        parse = parsers[piece.format] = parser_named(piece.format)
+def _prepare(piece: Piece, front: Front, formats: SourceFormats) -> Prepared:
     maker = front.begin(piece.source, piece.source_id, piece.arrived_at, None, piece.format, piece.feed)
-    maker.add(piece.lines.split(b"\n"), parse)
+    maker.add(piece.lines.split(b"\n"), formats.parser(piece.format, piece.source))
     return prepared_of(maker, piece.first_line)
 
 

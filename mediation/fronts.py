@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from mediation.formats.source_formats import SourceFormats
 from mediation.pipeline.preparing import Delivery
 from mediation.pipeline.seam import Follow, FrontElsewhere
 from rating.store.batch import Batch
@@ -24,9 +25,11 @@ _ROOT: Final = Path(__file__).resolve().parent.parent
 class Fronts:
     """Prepares deliveries in processes of their own, each in the one that has the least to do."""
 
-    def __init__(self, store: Path, oldest_at: int) -> None:
-        """`store` is the path of the store whose provisions they rate by; starts before `oldest_at` are `too-old`."""
-        self._store, self._oldest_at = store, oldest_at
+    def __init__(self, store: Path, oldest_at: int, formats: SourceFormats) -> None:
+        """`store` is the path of the store whose provisions they rate by; starts before `oldest_at` are `too-old`. They
+        read numbers by the dial plans of `formats`."""
+        self._store, self._oldest_at, self._formats = store, oldest_at, formats
+        self._default_tariff: str | None = None
         self._links: list[FrontElsewhere] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -54,9 +57,14 @@ class Fronts:
         return await min(self._links, key=lambda link: link.outstanding).prepare(delivery)
 
     async def follow(self, default_tariff: str | None) -> None:
-        """Rate from now on by what is provisioned in the store. Raises FrontGone."""
-        told = Follow(str(self._store), self._oldest_at, default_tariff)
+        """Rate from now on by what is provisioned in the store, and by the dial plans of now. Raises FrontGone."""
+        self._default_tariff = default_tariff
+        told = Follow(str(self._store), self._oldest_at, default_tariff, self._formats.plans)
         await asyncio.gather(*(link.follow(told) for link in self._links))
+
+    async def follow_plans(self) -> None:
+        """The dial plans have changed: read numbers by them. Raises FrontGone."""
+        await self.follow(self._default_tariff)
 
 
 def _spawn(theirs: socket.socket) -> "subprocess.Popen[bytes]":

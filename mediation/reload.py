@@ -12,6 +12,7 @@ from mediation.config import Config, ConfigError, Listen, PopFeed, Tls, listener
 from mediation.config.tables import Unfit, specs
 from mediation.config.words import dotted
 from mediation.sd_notify import READY, ServiceManager
+from rating.dial_plan import DialPlan
 
 log: Final = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def in_effect(old: Config, new: Config) -> Config:
         if isinstance(feed, PopFeed) and isinstance(there, PopFeed):
             feed = replace(feed, sources=there.sources)
         mixed.append(feed)
-    return replace(old, rating=new.rating, feeds=tuple(mixed))
+    return replace(old, rating=new.rating, feeds=tuple(mixed), dial_plans=new.dial_plans)
 
 
 _Path = tuple[str, ...]
@@ -61,7 +62,7 @@ _Path = tuple[str, ...]
 def _is_reloadable(path: _Path, pops: set[str]) -> bool:
     if path[:3:2] == ("feeds", "sources"):
         return path[1] in pops
-    return path == ("rating", "default_tariff")
+    return path[0] == "dial_plans" or path == ("rating", "default_tariff")
 
 
 def _differences(old: Any, new: Any, path: _Path) -> Iterator[tuple[_Path, str]]:
@@ -111,6 +112,8 @@ class Reloadable:
     """Gives a running feed the sources and tokens of this section. Raises StoreError."""
     default_tariff: Callable[[str | None], Awaitable[None]]
     """Rates from now on by this tariff where no other is named."""
+    dial_plans: Callable[[Mapping[str, DialPlan]], Awaitable[None]]
+    """Reads from now on the numbers of these sources by these plans."""
     certificates: Mapping[str, ssl.SSLContext]
     """The contexts of the listeners that speak TLS, by their tables."""
 
@@ -165,6 +168,8 @@ class Reload:
             was = running.get(feed.name)
             if was is not None and was.sources != feed.sources:
                 await self._parts.sources(replace(was, sources=feed.sources))
+        if self._config.plans != new.plans:
+            await self._parts.dial_plans(new.plans)
         if self._config.rating.default_tariff != new.rating.default_tariff:
             await self._parts.default_tariff(new.rating.default_tariff)
 

@@ -1,6 +1,7 @@
 """The daemon's configuration: a TOML file into frozen dataclasses, refused in one line with a remedy."""
 
 from mediation.config.addresses import Address
+from mediation.config.dial_plans import SourcePlan
 from mediation.config.feeds import Feed, FilesFeed, HttpFeed, PopFeed, RadiusClient, RadiusFeed, Source
 from mediation.config.file import read_config
 from mediation.config.listen import Listen, Tls
@@ -26,6 +27,7 @@ __all__ = [
     "Rating",
     "ServiceCommands",
     "Source",
+    "SourcePlan",
     "Store",
     "Switch",
     "Tls",

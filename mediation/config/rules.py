@@ -7,12 +7,17 @@ from mediation.config.feeds import FilesFeed, RadiusFeed
 from mediation.config.listen import Listen
 from mediation.config.sections import Config
 from mediation.config.tables import ConfigError
-from mediation.config.words import dotted
+from mediation.config.words import dotted, suggestion
 
 
 def check(config: Config) -> None:
     """Refuses a configuration whose sections do not go together. Raises `ConfigError`."""
-    for key, wrong, remedy in (*_shared_addresses(config), *_shared_tokens(config), *_shared_directories(config)):
+    for key, wrong, remedy in (
+        *_shared_addresses(config),
+        *_shared_tokens(config),
+        *_shared_directories(config),
+        *_plans_of_nobody(config),
+    ):
         raise ConfigError(config.file, key, wrong, remedy)
 
 
@@ -53,3 +58,11 @@ def _shared_directories(config: Config) -> Iterator[tuple[str, str, str]]:
         if first.directory == second.directory:
             key = dotted(("feeds", second.name, "directory"))
             yield key, f"is the directory of feed {first.name} too", "give each its own"
+
+
+def _plans_of_nobody(config: Config) -> Iterator[tuple[str, str, str]]:
+    """A mistyped name would leave the source without its plan."""
+    for section in config.dial_plans:
+        if section.name not in config.sources:
+            remedy = suggestion(section.name, config.sources) if config.sources else "add the feed that it reports by"
+            yield dotted(("dial_plans", section.name)), "is the plan of a source that no feed has", remedy

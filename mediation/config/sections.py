@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from mediation.config.addresses import Address, HostPort, Mailbox, Url
+from mediation.config.dial_plans import SourcePlan
 from mediation.config.feeds import FEED_TYPES, SERVED_FEEDS, Feed, FilesFeed, HttpFeed, PopFeed
 from mediation.config.listen import Listen, ListenOn
+from mediation.config.printed import PrintedLine, PrintedLines
 from mediation.config.secret import Secret
 from mediation.config.tables import Key, Named, NamedByType, Section, Unfit
 from mediation.config.values import Choice, Duration, Flag, MailTls, StoreUrl, Text, Whole
 from mediation.config.words import dotted
+from rating.dial_plan import DialPlan
 
 DRIVERS: Final = ("kamailio", "radius", "tl1", "osmo-hlr", "mml", "ami", "esl", "ssh-cli", "telnet-cli")
 """Names of the ways to command a switch."""
@@ -124,10 +127,22 @@ class Control:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Billing:
-    """[billing]: bills on schedule."""
+    """[billing]: when bills are made, and what stands at their head."""
 
     after_s: Annotated[int, Key("after"), Duration("1s", "31d", '"2h"')] = 7200
     """So long after its end a bill cycle is billed: records that come late until then are still on its bill."""
+    scheduled: Annotated[bool, Flag()] = True
+    """False: the daemon makes no bills by itself, only `tollkeeper bill-run` does."""
+    provider_name: Annotated[str | None, PrintedLine()] = None
+    """Who issues the invoices; a bill keeps what it is when it is made."""
+    letterhead: Annotated[tuple[str, ...], PrintedLines()] = ()
+    """The lines below that name."""
+
+    def __post_init__(self) -> None:
+        if self.letterhead and self.provider_name is None:
+            raise Unfit(
+                "is missing", "add provider_name, which stands above the lines of letterhead", key="provider_name"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +165,7 @@ class Config:
     ops: Annotated[Ops | None, Section(Ops)] = None
     web: Annotated[Web | None, Section(Web)] = None
     feeds: Annotated[tuple[Feed, ...], NamedByType(FEED_TYPES)] = ()
+    dial_plans: Annotated[tuple[SourcePlan, ...], Named(SourcePlan)] = ()
     switches: Annotated[tuple[Switch, ...], Named(Switch)] = ()
     mail: Annotated[Mail | None, Section(Mail)] = None
     control: Annotated[Control | None, Section(Control)] = None
@@ -165,6 +181,11 @@ class Config:
     def sources(self) -> tuple[str, ...]:
         """The names of all sources of the feeds that this version starts; one may have several feeds."""
         return tuple(dict.fromkeys(name for _, name in self._reports()))
+
+    @property
+    def plans(self) -> dict[str, DialPlan]:
+        """The dial plans by the sources that have one."""
+        return {section.name: section.plan() for section in self.dial_plans}
 
     @property
     def sources_of_several_feeds(self) -> frozenset[str]:

@@ -18,6 +18,7 @@ from access.sessions import LiveSession, SessionKey
 from mediation.feeds.h323_time import h323_at, h323_cause
 from mediation.formats.kamailio_json import CAUSES
 from rating.cdr import MICROS
+from rating.dial_plan import Dialling
 from rating.numbering import display, to_e164
 
 ACCT_DELAY_TIME: Final = 41
@@ -62,9 +63,16 @@ class Event(msgspec.Struct, frozen=True):
 
 
 def read_event(
-    packet: Packet, dictionary: Dictionary, *, source: str, client: str, peer: str, arrived_at: int
+    packet: Packet,
+    dictionary: Dictionary,
+    *,
+    source: str,
+    client: str,
+    peer: str,
+    arrived_at: int,
+    dialling: Dialling | None = None,
 ) -> Event | Malformed:
-    """The event of a packet; the reason why it is none."""
+    """The event of a packet; the reason why it is none. `dialling`: the dial plan of a source that has one."""
     values = dictionary.read(packet)
     if isinstance(values, Malformed):
         return values
@@ -86,7 +94,7 @@ def read_event(
     calling = calling_of(values)
     session = LiveSession(
         key=SessionKey(source, identifier or address or peer, session_id),
-        line=None if calling is None else to_e164(calling) or calling,
+        line=None if calling is None else _line(calling, dialling),
         username=_text(values, "User-Name"),
         nas_identifier=identifier,
         nas_address=address,
@@ -116,6 +124,14 @@ def calling_of(values: Mapping[str, Value]) -> str | None:
     """Who called; None: nobody is named."""
     text = _text(values, "Calling-Station-Id", "User-Name")
     return None if text is None else number_of(text)
+
+
+def _line(calling: str, dialling: Dialling | None) -> str:
+    """The key of who called; what is no E.164 as it came."""
+    if dialling is None:
+        return to_e164(calling) or calling
+    # Digits that the plan cannot place must not look like E.164: they come out of suspense by a plan that can.
+    return dialling.to_e164(calling) or (f"tel:{calling}" if calling.isdecimal() else calling)
 
 
 def number_of(text: str) -> str:

@@ -47,10 +47,6 @@ class FilesStatus(msgspec.Struct, frozen=True):
     """Files that end in the middle of something, and are waited for."""
     failed: int
     """Files in `failed/`."""
-    done_records: int
-    """Records of the files that were finished since the start."""
-    last_done: tuple[str, int] | None
-    """Name of the file finished last, and when, µs UTC."""
     problem: str | None
     """Why the directory cannot be looked through at present."""
 
@@ -91,8 +87,6 @@ class FilesFeed:
         self._trouble: dict[Path, _Trouble] = {}
         self._current: Path | None = None
         self._failed = 0
-        self._done_records = 0
-        self._last_done: tuple[str, int] | None = None
         self._problem: str | None = None
 
     def status(self) -> FilesStatus:
@@ -103,8 +97,6 @@ class FilesFeed:
             None if self._current is None else own_name(self._current),
             sorted(_name(path) for path in self._torn),
             self._failed,
-            self._done_records,
-            self._last_done,
             self._problem,
         )
 
@@ -214,8 +206,6 @@ class FilesFeed:
             return
         await asyncio.to_thread(self._drop.put_away, claimed)
         self._gone(claimed)
-        self._done_records += total.accepted + total.duplicate + total.suspended
-        self._last_done = own_name(claimed), self._clock()
         log.info(
             "a file is stored",
             extra=self._about(claimed, accepted=total.accepted, duplicate=total.duplicate, suspended=total.suspended),

@@ -36,6 +36,7 @@ from mediation.feeds.duplicates import Duplicates, RequestKey
 from mediation.pipeline.owner import Stopping
 from mediation.pipeline.sender import Clock, Sender
 from rating.cdr import MICROS
+from rating.dial_plan import Dialling
 from rating.store.batch import Outcome
 from rating.store.errors import StoreError
 from rating.store.port import Store
@@ -68,6 +69,8 @@ class AccountingClient:
     dictionary: Dictionary
     shared: bool = False
     """Whether several NASes report as its source: then a record's id names the NAS too."""
+    dialling: Callable[[], Dialling | None] = lambda: None
+    """Its source's dial plan of now, if it has one."""
 
 
 class AccountingStatus(msgspec.Struct):
@@ -303,7 +306,13 @@ class AccountingFeed:
             return
         source = client.sender.source
         event = read_event(
-            packet, client.dictionary, source=source, client=client.name, peer=address[0], arrived_at=now
+            packet,
+            client.dictionary,
+            source=source,
+            client=client.name,
+            peer=address[0],
+            arrived_at=now,
+            dialling=client.dialling(),
         )
         if isinstance(event, Malformed):
             self._duplicates.dropped(key)

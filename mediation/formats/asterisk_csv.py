@@ -12,8 +12,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from mediation.formats.local_time import checked_instants, instants, offset_min
-from mediation.formats.unreadable import MAX_DURATION_S, MAX_ID, Refused, Unreadable, decoded, digest_of, number
+from mediation.formats.numbers import call_type, number
+from mediation.formats.unreadable import MAX_DURATION_S, MAX_ID, Refused, Unreadable, decoded, digest_of
 from rating.cdr import CDR, MICROS
+from rating.dial_plan import Dialling
 
 COLUMNS: Final = (
     "accountcode", "src", "dst", "dcontext", "clid", "channel", "dstchannel", "lastapp", "lastdata",
@@ -44,9 +46,10 @@ _encode: Final = msgspec.json.Encoder(order="sorted").encode
 class AsteriskCsv:
     """The format `asterisk-csv` of a feed."""
 
-    def __init__(self, timezone: ZoneInfo | None) -> None:
+    def __init__(self, timezone: ZoneInfo | None, dialling: Dialling | None = None) -> None:
         """`timezone`: that of the times in the file; without one they are UTC, as Asterisk's `usegmtime` writes."""
         self._zone = timezone or _UTC
+        self._dialling = dialling
 
     def parse(self, line: bytes, source: str) -> CDR | Unreadable:
         """The CDR of one row of `source`, without its line end; never raises for what a line may hold.
@@ -74,12 +77,13 @@ class AsteriskCsv:
         if disposition not in CAUSES:
             raise Refused("malformed", f"disposition {disposition!r} is none of {', '.join(CAUSES)}")
         billsec = _billsec(row["billsec"])
-        calling, called = _dialled("src", row["src"]), _dialled("dst", row["dst"])
+        calling, called = number("src", row["src"], self._dialling), number("dst", row["dst"], self._dialling)
         start_at = self._start_at(row)
         answer_at = self._answer_at(row, start_at, billsec) if row["answer"] else start_at
         return CDR(
             source, id_, calling, called, start_at, offset_min(row["start"], start_at), answer_at,
             duration_us=billsec * MICROS if disposition == "ANSWERED" else 0,
+            type=call_type(called, self._dialling),
             cause=CAUSES[disposition],
             trunk_in=row["channel"] or None,
             trunk_out=row["dstchannel"] or None,
@@ -180,13 +184,3 @@ def _billsec(text: str) -> int:
 
 def _seconds_or_none(text: str) -> int | None:
     return int(text) if _WHOLE.fullmatch(text) else None
-
-
-def _dialled(name: str, text: str) -> str:
-    """The key of a number; a PBX also knows extensions, `s`, and callers without a number."""
-    try:
-        return number(name, text)
-    except Refused as refused:
-        raise Refused(
-            "bad-number", f"{refused}; a dial plan that brings other numbers there is not in this version"
-        ) from None

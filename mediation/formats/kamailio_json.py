@@ -8,9 +8,10 @@ import re
 from typing import Any, Final
 
 from mediation.formats.json_object import encode_sorted, kind_of, plain, read_object
-from mediation.formats.unreadable import MAX_DURATION_S, MAX_ID, Refused, Unreadable, digest_of, number
+from mediation.formats.numbers import call_type, number, read_as
+from mediation.formats.unreadable import MAX_DURATION_S, MAX_ID, Refused, Unreadable, digest_of
 from rating.cdr import CDR, MICROS
-from rating.numbering import to_e164
+from rating.dial_plan import Dialling
 
 REQUIRED: Final = ("callid", "a", "b", "start_time", "duration")
 
@@ -29,22 +30,22 @@ _SECONDS: Final = re.compile(r"(-?)(\d{1,18})(?:\.(\d+))?", re.ASCII)
 _CODE: Final = re.compile(r"[1-6]\d\d", re.ASCII)
 
 
-def parse_kamailio(line: bytes, source: str) -> CDR | Unreadable:
-    """The CDR of one post of `source`; never raises for what it may hold."""
+def parse_kamailio(line: bytes, source: str, dialling: Dialling | None = None) -> CDR | Unreadable:
+    """The CDR of one post of `source`, its numbers read by its dial plan; never raises for what it may hold."""
     try:
         fields = read_object(line)
     except Refused as refused:
         return refused.unreadable(digest_of(line))
     try:
-        return _cdr(fields, source)
+        return _cdr(fields, source, dialling)
     except Refused as refused:
         id_, start_at = _key(fields)
         if id_ is None or start_at is None:
             return refused.unreadable(digest_of(line), id_)
-        return refused.unreadable(digest_of(encode_sorted(_values(fields))), id_, start_at)
+        return refused.unreadable(digest_of(encode_sorted(_values(fields, dialling))), id_, start_at)
 
 
-def _cdr(fields: dict[str, Any], source: str) -> CDR:
+def _cdr(fields: dict[str, Any], source: str, dialling: Dialling | None) -> CDR:
     """Raises Refused. The checks stand in the order in which their reasons apply."""
     for name in REQUIRED:
         if fields.get(name) is None:
@@ -56,13 +57,13 @@ def _cdr(fields: dict[str, Any], source: str) -> CDR:
         raise Refused("malformed", f"callid is {f'longer than {MAX_ID} characters' if callid else 'empty'}")
     duration_us = _duration_us(fields["duration"])
     code = _code(fields.get("code"))
-    calling, called = number("a", fields["a"]), number("b", fields["b"])
+    calling, called = number("a", fields["a"], dialling), number("b", fields["b"], dialling)
     start_at = _start_at(fields["start_time"])
     # A forked call's losing branch may leave its 487 behind: a call that lasted was answered, whatever the code says.
     answered = code is None or 200 <= code < 300 or duration_us > 0
     extra = _extra(fields)
     return CDR(
-        source, callid, calling, called, start_at, 0, start_at, duration_us,
+        source, callid, calling, called, start_at, 0, start_at, duration_us, call_type(called, dialling),
         cause=None if code is None else NORMAL_CLEARING if answered else CAUSES.get(code),
         session=callid,
         extra=extra or None,
@@ -130,7 +131,7 @@ def _key(fields: dict[str, Any]) -> tuple[str | None, int | None]:
         return callid, None
 
 
-def _values(fields: dict[str, Any]) -> dict[str, Any]:
+def _values(fields: dict[str, Any], dialling: Dialling | None) -> dict[str, Any]:
     """What the fields say, each as far as it can be read: equal for records that are equal."""
     values = _extra(fields) | {name: plain(fields[name]) for name in REQUIRED if fields.get(name) is not None}
     for name in ("start_time", "duration"):
@@ -139,5 +140,5 @@ def _values(fields: dict[str, Any]) -> dict[str, Any]:
             values[name] = micros
     for name in ("a", "b"):
         if isinstance(values.get(name), str):
-            values[name] = to_e164(values[name]) or values[name]
+            values[name] = read_as(values[name], dialling)
     return values

@@ -11,8 +11,10 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from mediation.formats.json_object import EXACT, encode_sorted, kind_of, plain, read_object
-from mediation.formats.unreadable import MAX_DURATION_S, MAX_ID, MAX_LINE, Refused, Unreadable, digest_of, number
+from mediation.formats.numbers import number, read_as
+from mediation.formats.unreadable import MAX_DURATION_S, MAX_ID, MAX_LINE, Refused, Unreadable, digest_of
 from rating.cdr import CALL_TYPES, CDR, MICROS, UNIT_TYPES
+from rating.dial_plan import Dialling
 from rating.numbering import to_e164
 
 __all__ = ["MAX_LINE", "Unreadable", "parse_line"]
@@ -62,32 +64,33 @@ _KEPT: Final = {
 _decode_wire: Final = msgspec.json.Decoder(_Wire, float_hook=Decimal).decode
 
 
-def parse_line(line: bytes, source: str) -> CDR | Unreadable:
-    """The CDR of one line of `source`, without its line end; never raises for what a line may hold."""
+def parse_line(line: bytes, source: str, dialling: Dialling | None = None) -> CDR | Unreadable:
+    """The CDR of one line of `source`, without its line end, its numbers read by its dial plan; never raises for what a
+    line may hold."""
     if len(line) > MAX_LINE:
-        return _parse_slowly(line, source)
+        return _parse_slowly(line, source, dialling)
     try:
-        return _to_cdr(_decode_wire(line), source, None)
+        return _to_cdr(_decode_wire(line), source, None, dialling)
     except (msgspec.MsgspecError, ArithmeticError, ValueError, RecursionError, Refused):
-        return _parse_slowly(line, source)
+        return _parse_slowly(line, source, dialling)
 
 
-def _parse_slowly(line: bytes, source: str) -> CDR | Unreadable:
+def _parse_slowly(line: bytes, source: str, dialling: Dialling | None) -> CDR | Unreadable:
     try:
         fields = read_object(line)
     except Refused as refused:
         return refused.unreadable(digest_of(line))
     try:
-        wire, extra = _to_wire(fields)
-        return _to_cdr(wire, source, extra)
+        wire, extra = _to_wire(fields, dialling)
+        return _to_cdr(wire, source, extra, dialling)
     except Refused as refused:
         id_, start_at = _key(fields)
         if id_ is None or start_at is None:
             return refused.unreadable(digest_of(line), id_)
-        return refused.unreadable(digest_of(encode_sorted(_values(fields))), id_, start_at)
+        return refused.unreadable(digest_of(encode_sorted(_values(fields, dialling))), id_, start_at)
 
 
-def _to_wire(fields: dict[str, Any]) -> tuple[_Wire, dict[str, Any] | None]:
+def _to_wire(fields: dict[str, Any], dialling: Dialling | None) -> tuple[_Wire, dict[str, Any] | None]:
     """The struct, and what has no place in it. The checks stand in the order in which their reasons apply."""
     known = {name: value for name, value in fields.items() if name in _FIELDS and value is not None}
     extra = {name: plain(value) for name, value in fields.items() if name not in _FIELDS}
@@ -107,7 +110,7 @@ def _to_wire(fields: dict[str, Any]) -> tuple[_Wire, dict[str, Any] | None]:
     _check_id_and_type(known["id"], known.get("type"))
     for name in ("calling", "called", "charge_to"):
         if name in known:
-            number(name, known[name])
+            number(name, known[name], dialling)
     for name in ("start", "answer"):
         if name in known:
             known[name] = _instant(name, known[name])
@@ -123,7 +126,7 @@ def _fits(name: str, value: object) -> bool:
     return True
 
 
-def _to_cdr(wire: _Wire, source: str, extra: dict[str, Any] | None) -> CDR:
+def _to_cdr(wire: _Wire, source: str, extra: dict[str, Any] | None, dialling: Dialling | None) -> CDR:
     """Raises Refused; the slow way finds the reason again, in its order."""
     duration = wire.duration
     duration_us = duration * MICROS if type(duration) is int and 0 <= duration <= 86_400 else _duration_us(duration)
@@ -137,11 +140,16 @@ def _to_cdr(wire: _Wire, source: str, extra: dict[str, Any] | None) -> CDR:
     units = wire.units
     if units is None and call_type in UNIT_TYPES:
         units = 1
-    calling = to_e164(wire.calling) or number("calling", wire.calling)
-    called = to_e164(wire.called) or number("called", wire.called)
+    if dialling is None:
+        calling = to_e164(wire.calling) or number("calling", wire.calling, None)
+        called = to_e164(wire.called) or number("called", wire.called, None)
+    else:
+        calling, called = number("calling", wire.calling, dialling), number("called", wire.called, dialling)
+        if wire.type is None:
+            call_type = dialling.call_type(called)
     charge_to = wire.charge_to
     if charge_to is not None:
-        charge_to = number("charge_to", charge_to)
+        charge_to = number("charge_to", charge_to, dialling)
     start = wire.start
     start_at = (start - _EPOCH) // _MICROSECOND
     answer = wire.answer
@@ -217,7 +225,7 @@ def _instant_us(value: object) -> int | None:
         return None
 
 
-def _values(fields: dict[str, Any]) -> dict[str, Any]:
+def _values(fields: dict[str, Any], dialling: Dialling | None) -> dict[str, Any]:
     """What the fields say, each as far as it can be read: equal for records that are equal."""
     values = {name: plain(value) for name, value in fields.items() if value is not None}
     for name in ("start", "answer"):
@@ -227,7 +235,7 @@ def _values(fields: dict[str, Any]) -> dict[str, Any]:
         del values["answer"]
     for name in ("calling", "called", "charge_to"):
         if isinstance(values.get(name), str):
-            values[name] = to_e164(values[name]) or values[name]
+            values[name] = read_as(values[name], dialling)
     if values.get("type") == "direct":
         del values["type"]
     if values.get("type") in ("message", "data") and type(values.get("units")) is int and values["units"] == 1:

@@ -5,8 +5,6 @@ from typing import Final
 
 import msgspec
 
-from rating.numbering import to_e164
-
 MAX_DURATION_S: Final = 10**9
 """31 years; what is longer is no call."""
 MAX_ID: Final = 255
@@ -52,11 +50,3 @@ def decoded(line: bytes) -> str:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Refused("malformed", f"not UTF-8: byte {error.start} is {line[error.start]:#04x}") from None
-
-
-def number(name: str, text: str) -> str:
-    """The key of a number. Raises Refused where `text` cannot be brought to E.164."""
-    key = to_e164(text)
-    if key is None:
-        raise Refused("bad-number", f"{name} {text!r} is not E.164: 3 to 15 digits, the first not 0")
-    return key

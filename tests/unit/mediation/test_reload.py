@@ -1,13 +1,14 @@
 """What a changed configuration changes: which keys take effect at once, which need a restart, and what runs then."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from mediation.config import Config, ConfigError, PopFeed, read_config
 from mediation.reload import Change, Reload, Reloadable, compare, in_effect
+from rating.dial_plan import DialPlan
 from rating.store.errors import StoreFailed
 
 OLD = """
@@ -35,6 +36,8 @@ listen = "127.0.0.1:18081"
 path = "/cdr"
 format = "kamailio-json"
 token = "secret-k"
+[dial_plans.kam1]
+country = "US"
 [rating]
 default_tariff = "standard"
 """
@@ -78,6 +81,12 @@ ROWS: dict[str, tuple[str, str, list[str], list[str]]] = {
     ),
     "the default tariff": ('"standard"', '"gold"', ["rating.default_tariff changed"], []),
     "no default tariff": ('default_tariff = "standard"', "", ["rating.default_tariff removed"], []),
+    "a dial plan": ('country = "US"', 'country = "GB"', ["dial_plans.kam1.country changed"], []),
+    "a dial plan more": ("[rating]", '[dial_plans.pop-a]\ncountry = "GB"\n[rating]', ["dial_plans.pop-a added"], []),
+    "a dial plan less": ('[dial_plans.kam1]\ncountry = "US"\n', "", ["dial_plans.kam1 removed"], []),
+    "what a dial plan says besides": (
+        'country = "US"', 'country = "US"\nshort_numbers = ["911"]', ["dial_plans.kam1.short_numbers changed"], [],
+    ),
     "the store": ("tollkeeper.db", "another.db", [], ["store.url changed"]),
     "a key that was left out": ("[ops]", "retention_months = 24\n[ops]", [], ["store.retention_months changed"]),
     "an address": ("127.0.0.1:8081", "127.0.0.1:9081", [], ["feeds.pops.listen changed"]),
@@ -129,6 +138,7 @@ class Running:
     def __init__(self) -> None:
         self.tokens: dict[str, dict[str, str]] = {}
         self.tariffs: list[str | None] = []
+        self.plans: list[Mapping[str, DialPlan]] = []
         self.fails = False
 
     async def sources(self, feed: PopFeed) -> None:
@@ -139,8 +149,13 @@ class Running:
     async def default_tariff(self, name: str | None) -> None:
         self.tariffs.append(name)
 
+    async def dial_plans(self, plans: Mapping[str, DialPlan]) -> None:
+        self.plans.append(plans)
+
     def parts(self) -> Reloadable:
-        return Reloadable(sources=self.sources, default_tariff=self.default_tariff, certificates={})
+        return Reloadable(
+            sources=self.sources, default_tariff=self.default_tariff, dial_plans=self.dial_plans, certificates={}
+        )
 
 
 async def test_a_reload_changes_what_it_can_and_says_the_rest(read: Read, caplog: pytest.LogCaptureFixture) -> None:
@@ -150,6 +165,7 @@ async def test_a_reload_changes_what_it_can_and_says_the_rest(read: Read, caplog
         await Reload(read(OLD), lambda: read(text), running.parts()).reload()
     assert running.tokens == {"pops": {"pop-a": "another-a", "pop-b": "secret-b"}}
     assert running.tariffs == ["gold"]
+    assert running.plans == []
     said = [(record.getMessage(), vars(record).get("key")) for record in caplog.records]
     assert said == [
         ("reloaded", "feeds.pops.sources.pop-a.token"),
@@ -158,6 +174,15 @@ async def test_a_reload_changes_what_it_can_and_says_the_rest(read: Read, caplog
         ("configuration read again", None),
     ]
     assert not any(word in str(vars(record)) for record in caplog.records for word in ("another-a", "secret-"))
+
+
+async def test_a_dial_plan_is_in_force_at_once_and_told_once(read: Read) -> None:
+    running = Running()
+    text = OLD.replace('country = "US"', 'country = "GB"')
+    reload = Reload(read(OLD), lambda: read(text), running.parts())
+    await reload.reload()
+    await reload.reload()
+    assert running.plans == [{"kam1": DialPlan(country="GB")}]
 
 
 async def test_a_configuration_that_is_wrong_changes_nothing(read: Read, caplog: pytest.LogCaptureFixture) -> None:
