@@ -1,15 +1,15 @@
 """The rate deck: reads the CSV text into checked, frozen rows. Which row a call gets is not decided here."""
 
 import csv
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from decimal import Decimal
 from operator import itemgetter
 from typing import Final
 
 import msgspec
 
-from rating.deck_cells import BadCell, columns_of
-from rating.refusal import TariffError, refusal, shown
+from rating.deck_cells import BadCell, Column, columns_of
+from rating.refusal import Complaints, refusal, shown
 
 REQUIRED_COLUMNS: Final = (
     "prefix",
@@ -58,36 +58,44 @@ class DeckRow(msgspec.Struct, frozen=True, gc=False):
     """Line of the deck file that it stands on, from 1."""
 
 
-def read_deck(text: str, name: str, periods: Collection[str]) -> tuple[DeckRow, ...]:
-    """The rows of a deck, in the order of the file. `name` is the file's, for messages; `periods` are those defined.
+Place = Callable[[int], str]
+"""Says where a line of the deck stands, as "line 3"."""
 
-    Raises TariffError at the first thing that is wrong; nothing of a wrong deck is used.
+
+def read_deck(text: str, name: str, periods: Collection[str], place: Place = "line {}".format) -> tuple[DeckRow, ...]:
+    """The rows of a deck, in the order of the file. `name` is the file's, for messages; `periods` are those defined;
+    `place` tells a person where a line of `text` came from, where that is another file's row.
+
+    Raises TariffError with the first `MAX_TOLD` things that are wrong; nothing of a wrong deck is used. What is wrong
+    between rows is looked for when each is right by itself.
     """
-    file = _DeckFile(text, name)
+    complaints = Complaints()
+    file = _DeckFile(text, name, complaints)
     try:
         rows = tuple(file.rows(periods))
     except csv.Error as error:
-        raise refusal(file.where(), f"is not CSV ({error})", "mend its quotes and line ends") from None
-    except BadCell as bad:
-        raise refusal(f"{file.where()}, {bad.column}", f"{shown(bad.text)} {bad.what}", bad.remedy) from None
+        complaints.add(file.where(), f"is not CSV ({error})", "mend its quotes and line ends")
+    complaints.end(name)
     if not rows:
         raise refusal(name, "a deck without rows", "add a row for each destination, or one with an empty prefix")
-    _check_together(rows, name)
+    _check_together(rows, complaints, name, place)
+    complaints.end(name)
     return rows
 
 
 class _DeckFile:
     """A deck while it is read, and the place in it."""
 
-    def __init__(self, text: str, name: str) -> None:
+    def __init__(self, text: str, name: str, complaints: Complaints) -> None:
         self._name = name
-        self._reader = csv.reader(_lines(text.removeprefix("\ufeff")), strict=True)
+        self._complaints = complaints
+        self._reader = csv.reader(lines_of(text.removeprefix("\ufeff")), strict=True)
 
     def where(self) -> str:
         return f"{self._name}: line {self._reader.line_num}"
 
     def rows(self, periods: Collection[str]) -> Iterator[DeckRow]:
-        """Each row checked by itself, in the order of the file."""
+        """Each row that is right by itself, in the order of the file."""
         header = next(self._reader, None)
         if header is None:
             raise refusal(self._name, "the deck is empty", f"begin it with the header {','.join(REQUIRED_COLUMNS)}")
@@ -98,29 +106,47 @@ class _DeckFile:
                 continue  # a blank line
             if len(cells) != width:
                 remedy = "give every column one cell, and quote a cell that has a comma"
-                raise refusal(self.where(), f"{len(cells)} cells under {width} columns", remedy)
+                self._complaints.add(self.where(), f"{len(cells)} cells under {width} columns", remedy)
+                continue
             cells.append("")  # where `pick` finds the columns that the deck does not have
-            values = [column[cell] for column, cell in zip(columns, pick(cells), strict=True)]
+            try:
+                values = [column[cell] for column, cell in zip(columns, pick(cells), strict=True)]
+            except BadCell:
+                complain_of(zip(columns, pick(cells), strict=True), self.where(), self._complaints)
+                continue
             values.append(self._reader.line_num)
             yield DeckRow(*values)
 
     def _arrangement(self, header: list[str]) -> tuple[Callable[[list[str]], tuple[str, ...]], int]:
         """What takes a line's cells into the order of `COLUMNS`, and how many cells a line has."""
         names = [cell.strip() for cell in header]
-        for column in names:
+        for column in dict.fromkeys(names):
             if column not in COLUMNS:
                 remedy = f"remove it; a deck has {', '.join(COLUMNS)}"
-                raise refusal(self.where(), f"unknown column {shown(column)}", remedy)
-            if names.count(column) > 1:
-                raise refusal(self.where(), f"column {column} stands twice", "remove one of the two")
-        for column in REQUIRED_COLUMNS:
-            if column not in names:
-                raise refusal(self.where(), f"column {column} is missing", "add it to the header and to every row")
+                self._complaints.add(self.where(), f"unknown column {shown(column)}", remedy)
+            elif names.count(column) > 1:
+                self._complaints.add(self.where(), f"column {column} stands twice", "remove one of the two")
+        self._complaints.end(self._name)  # a column that is misspelt is not missing too
+        missing = [column for column in REQUIRED_COLUMNS if column not in names]
+        if missing:
+            what = (
+                f"column {missing[0]} is missing" if len(missing) == 1 else f"columns {', '.join(missing)} are missing"
+            )
+            raise refusal(self.where(), what, "add it to the header and to every row")
         places = (names.index(column) if column in names else len(names) for column in COLUMNS)
         return itemgetter(*places), len(names)
 
 
-def _lines(text: str) -> Iterator[str]:
+def complain_of(cells: Iterable[tuple[Column, str]], where: str, complaints: Complaints) -> None:
+    """Complains of every cell of a row that its column refuses."""
+    for column, cell in cells:
+        try:
+            column[cell]
+        except BadCell as bad:
+            complaints.add(f"{where}, {bad.column}", f"{shown(bad.text)} {bad.what}", bad.remedy)
+
+
+def lines_of(text: str) -> Iterator[str]:
     """Line by line without a copy of the whole: StringIO would take four bytes for each character."""
     begin = 0
     while end := text.find("\n", begin) + 1:
@@ -130,22 +156,41 @@ def _lines(text: str) -> Iterator[str]:
         yield text[begin:]
 
 
-def _check_together(rows: Sequence[DeckRow], name: str) -> None:
+def by_prefix(rows: Iterable[DeckRow]) -> dict[str, DeckRow | list[DeckRow]]:
+    """The rows of each prefix. One that is alone has no list around it: that takes more than a third of the memory of a
+    deck with a row a prefix."""
+    found: dict[str, DeckRow | list[DeckRow]] = {}
+    for row in rows:
+        known = found.setdefault(row.prefix, row)
+        if known is row:
+            continue
+        if isinstance(known, list):
+            known.append(row)
+        else:
+            found[row.prefix] = [known, row]
+    return found
+
+
+def _check_together(rows: Sequence[DeckRow], complaints: Complaints, name: str, place: Place) -> None:
     """What no cell shows alone: rows that contradict each other, and calls that would begin without a row."""
+    for members in by_prefix(rows).values():
+        for row, what, remedy in _contradictions(members if isinstance(members, list) else (members,), place):
+            complaints.add(f"{name}: {place(row.line)}", what, remedy)
+
+
+def _contradictions(rows: Sequence[DeckRow], place: Place) -> Iterator[tuple[DeckRow, str, str]]:
+    """What is wrong between the rows of one prefix: the row, what, and the remedy."""
     lines: dict[tuple[str | int | None, ...], int] = {}
     for row in rows:
-        key = (row.prefix, row.provider, row.service, row.type, row.period, row.after_s)
-        other = lines.setdefault(key, row.line)
+        other = lines.setdefault((row.provider, row.service, row.type, row.period, row.after_s), row.line)
         if other != row.line:
-            what = f"its prefix, filters, period and after_s are those of line {other}"
-            raise _row_refusal(name, row, what, "remove one of the two")
+            yield row, f"its prefix, filters, period and after_s are those of {place(other)}", "remove one of the two"
         if row.min_charge is not None and row.max_charge is not None and row.min_charge > row.max_charge:
-            raise _row_refusal(name, row, "min_charge is above max_charge", "lower one or raise the other")
+            yield row, "min_charge is above max_charge", "lower one or raise the other"
     for row in rows:
-        if row.after_s and (row.prefix, row.provider, row.service, row.type, row.period, 0) not in lines:
-            what = "its prefix, filters and period have no row at after_s 0"
-            raise _row_refusal(name, row, what, "add the row that a call begins with")
-
-
-def _row_refusal(name: str, row: DeckRow, what: str, remedy: str) -> TariffError:
-    return refusal(f"{name}: line {row.line}", what, remedy)
+        if row.after_s and (row.provider, row.service, row.type, row.period, 0) not in lines:
+            yield (
+                row,
+                "its prefix, filters and period have no row at after_s 0",
+                "add the row that a call begins with",
+            )

@@ -1,9 +1,9 @@
 """Which rows of the deck a call has (rule 1): those of the longest prefix, and of these the ones with most filters."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, cast
 
-from rating.deck import DeckRow
+from rating.deck import DeckRow, by_prefix
 from rating.pricing import RowSet
 
 # The filters that a set of rows has, as bits. Their values make the order of rule 1 when equally many are given:
@@ -18,11 +18,8 @@ class PrefixTable:
 
     def __init__(self, rows: Iterable[DeckRow], prepare: Callable[[Sequence[DeckRow]], RowSet]) -> None:
         self._prepare = prepare
-        self._by_prefix: dict[str, list[DeckRow] | RowSet | _Filtered] = {}
-        for row in rows:
-            found = self._by_prefix.setdefault(row.prefix, [])
-            assert isinstance(found, list)
-            found.append(row)
+        # Not a copy, which a large deck would need megabytes for: what is prepared takes the place of the rows.
+        self._by_prefix = cast("dict[str, DeckRow | list[DeckRow] | RowSet | _Filtered]", by_prefix(rows))
         # Longest first. Digits and addresses apart: a long sip: prefix costs telephone calls nothing.
         lengths = sorted({(len(prefix), _is_address(prefix)) for prefix in self._by_prefix}, reverse=True)
         self._digit_lengths = tuple(length for length, is_address in lengths if not is_address)
@@ -30,16 +27,18 @@ class PrefixTable:
 
     def find(self, number: str, provider: str | None, service: str | None, call_type: str) -> RowSet | None:
         """The rows for a number in the CDR's form (digits of E.164, or the text of a sip:/ip: address), or None."""
-        by_prefix = self._by_prefix
+        sets = self._by_prefix
         for length in self._digit_lengths if number.isdigit() else self._address_lengths:
             prefix = number[:length]
-            found = by_prefix.get(prefix)
+            found = sets.get(prefix)
             if found is None:
                 continue
-            if isinstance(found, list):
-                found = by_prefix[prefix] = self._ready(found)
             if isinstance(found, RowSet):
                 return found
+            if not isinstance(found, _Filtered):
+                found = sets[prefix] = self._ready(found if isinstance(found, list) else [found])
+                if isinstance(found, RowSet):
+                    return found
             chosen = found.choose(provider, service, call_type)
             if chosen is not None:
                 return chosen

@@ -54,6 +54,15 @@ class TomlKeys:
             raise self.refusal(key, f"{shown(value)} is not a day", 'write one that exists, as "2026-01-31"')
         return found
 
+    def table(self, key: str) -> "TomlKeys | None":
+        """A table within this one."""
+        value = self.value(key)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise self.refusal(key, f"{shown(value)} is not a table", f"write [{key}], or {key} = {{ … }}")
+        return TomlKeys(value, f"{self._where}: {key}")
+
     def value(self, key: str) -> Any:
         """The value as TOML has it, not checked."""
         self._asked.append(key)

@@ -1,4 +1,4 @@
-"""`tollkeeper import`: provision accounts, lines, tariffs, rules and enrolments, whether the daemon runs or not."""
+"""`tollkeeper import`: provision what calls are guided and rated by, and bills paid by, with or without the daemon."""
 
 import argparse
 import asyncio
@@ -8,8 +8,10 @@ from typing import Any
 
 import msgspec
 
+from control.billing.cycles import parse_period
 from control.payments.rules import RulesError, parse_rules
 from mediation.cli.options import add_command, add_config, add_json, configuration, print_json, read_text
+from mediation.cli.tariff_preview import preview
 from mediation.cli.users_change import actor
 from mediation.config import Config
 from mediation.daemon import wall_clock
@@ -21,10 +23,10 @@ from mediation.writer_rules import RulesText, import_rules
 from mediation.writer_socket import ask_daemon, decode_json
 from rating.provisioning import ProvisioningError
 from rating.store.sqlite import open_store
-from rating.tariff import TariffText, parse_tariff, read_tariff_text
+from rating.tariff import Tariff, TariffError, TariffText, parse_tariff, read_tariff_versions
 
 _SHOWN = 50
-_KINDS = ("accounts", "lines", "tariff", "rules", "enrolments")
+_KINDS = ("accounts", "lines", "favourites", "tariff", "rules", "enrolments")
 _VERSIONED = {"tariff": "the tariff", "rules": "the rules"}
 
 _DESCRIPTION = """Import a file, all or nothing. While the daemon runs it does the work and follows at once.
@@ -32,7 +34,9 @@ _DESCRIPTION = """Import a file, all or nothing. While the daemon runs it does t
   accounts FILE.csv   account,name,email,currency,timezone,credit_limit,tariff,agent,cycle_day
                       optional: fax,pager,phone,language,segment
   lines FILE.csv      line,account,provider,service,switch      optional: tariff,from
-  tariff FILE.toml    with the rate deck that it names, as a new version of the tariff
+  favourites FILE.csv account,number: what the account calls for less, where its tariff says so; the numbers of the
+                      accounts in the file are those of the file alone, and none with an empty number
+  tariff FILE.toml    with the rate deck that it names, as a new version of the tariff; --preview says what it changes
   rules FILE.toml     early-payment discount, days to pay within, what is not collected; as a new version
   enrolments FILE.csv account,enrolled (true or false): whose invoices are online; agents are mailed what changes"""
 
@@ -40,10 +44,14 @@ _DESCRIPTION = """Import a file, all or nothing. While the daemon runs it does t
 def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = add_command(
-        commands, "import", run, "provision accounts, lines, tariffs, rules and enrolments", _DESCRIPTION
+        commands, "import", run, "provision accounts, lines, favourites, tariffs, rules and enrolments", _DESCRIPTION
     )
     parser.add_argument("kind", choices=_KINDS, help="what the file holds")
     parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument("--preview", action="store_true", help="of a tariff: say what it changes, and import nothing")
+    parser.add_argument(
+        "--traffic", type=_month, metavar="YYYY-MM", help="with --preview: what this month would have cost under it"
+    )
     add_config(parser)
     add_json(parser)
 
@@ -51,26 +59,28 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     config = configuration(args)
+    _check_options(args)
     if args.kind == "tariff":
-        text = read_tariff_text(args.file)
-        parse_tariff(text)  # refused here, with exit 2, before anybody is bothered
-        body = msgspec.json.encode(text)
+        versions, tariffs = _tariffs(args.file, args.json)
+        if args.preview:
+            preview(config, tariffs, args.traffic, args.json)
+            return 0
+        bodies = [msgspec.json.encode(text) for text in versions]
     elif args.kind == "enrolments":
-        body = msgspec.json.encode(EnrolmentsFile(read_text(args.file), actor()))
+        bodies = [msgspec.json.encode(EnrolmentsFile(read_text(args.file), actor()))]
     elif args.kind == "rules":
-        body = _rules(args.file)
+        bodies = [_rules(args.file)]
     else:
-        body = read_text(args.file).encode()
-    answer = ask_daemon(config.store.path, "POST", f"/import/{args.kind}", body)
-    if answer is None:
-        errors, imported = asyncio.run(_import_alone(config, args.kind, body))
-    else:
-        told = decode_json(answer[1])
-        if answer[0] not in (200, 422):
-            raise Failure(f"the daemon refused: {told.get('detail', told)}")
-        errors, imported = told.get("errors", []), told.get("imported", 0)
+        bodies = [read_text(args.file).encode()]
+    numbers: list[int] = []
+    for body in bodies:
+        errors, imported = _import(config, args.kind, body)
+        numbers.append(imported)
+        if errors:
+            break
     if args.json:
-        print_json({"imported": imported, "errors": errors})
+        versions_told = {"versions": numbers} if len(numbers) > 1 else {}
+        print_json({"imported": numbers[0], "errors": errors, **versions_told})
     if errors:
         for error in errors[:_SHOWN]:
             print(f"{args.file}: {error}", file=sys.stderr)
@@ -78,8 +88,50 @@ def run(args: argparse.Namespace) -> int:
         raise Failure(f"nothing was imported: {len(errors)} error{'s' if len(errors) > 1 else ''}{more}")
     if not args.json:
         versioned = _VERSIONED.get(args.kind)
-        print(f"version {imported} of {versioned}" if versioned else f"{imported} {args.kind} imported")
+        for number in numbers:
+            print(f"version {number} of {versioned}" if versioned else f"{number} {args.kind} imported")
     return 0
+
+
+def _tariffs(file: Path, as_json: bool) -> tuple[tuple[TariffText, ...], tuple[Tariff, ...]]:
+    """The versions that a file holds, refused before anybody is bothered: one error in the line that goes with exit 2,
+    and where there are several all of them on stdout. Raises TariffError."""
+    try:
+        versions = read_tariff_versions(file)
+        return versions, tuple(parse_tariff(text) for text in versions)
+    except TariffError as refused:
+        first, *others = refused.errors
+        if as_json:
+            print_json({"imported": 0, "errors": list(refused.errors)})
+        elif others:
+            print(refused)
+        raise (TariffError(f"{first} (the first of several errors, see stdout)") if others else refused) from None
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    """Raise Failure for options that do not go together."""
+    if args.preview and args.kind != "tariff":
+        raise Failure(f"--preview is of a tariff: import {args.kind} without it", 2)
+    if args.traffic is not None and not args.preview:
+        raise Failure("--traffic is a part of the preview: give --preview too", 2)
+
+
+def _month(text: str) -> str:
+    try:
+        return parse_period(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a month: write it as 2026-10") from None
+
+
+def _import(config: Config, kind: str, body: bytes) -> tuple[list[str], int]:
+    """By the running daemon, or else alone: errors by row, and how many were imported, or the version's number."""
+    answer = ask_daemon(config.store.path, "POST", f"/import/{kind}", body)
+    if answer is None:
+        return asyncio.run(_import_alone(config, kind, body))
+    told = decode_json(answer[1])
+    if answer[0] not in (200, 422):
+        raise Failure(f"the daemon refused: {told.get('detail', told)}")
+    return told.get("errors", []), told.get("imported", 0)
 
 
 def _rules(file: Path) -> bytes:
@@ -104,6 +156,8 @@ async def _import_alone(config: Config, kind: str, body: bytes) -> tuple[list[st
             return [], await import_rules(store, msgspec.json.decode(body, type=RulesText), now)
         if kind == "lines":
             return [], await store.import_lines(body.decode())
+        if kind == "favourites":
+            return [], await store.import_favourites(body.decode())
         if kind == "enrolments":
             return [], await import_enrolments_alone(store, body, now)
         return [], await import_accounts_alone(store, body.decode(), now)

@@ -143,9 +143,37 @@ NO_BEGINNING = "its prefix, filters and period have no row at after_s 0"
 def test_rows_that_do_not_fit_together_are_refused_by_line(lines: list[str], words: str) -> None:
     with pytest.raises(TariffError) as refused:
         read(*lines)
-    assert str(refused.value).startswith("standard.csv: ")
-    assert words in str(refused.value)
-    assert len(str(refused.value).splitlines()) == 1
+    assert words in refused.value.errors[0]
+    for error in refused.value.errors:
+        assert error.startswith("standard.csv: ")
+        assert len(error.splitlines()) == 1
+
+
+def test_every_wrong_cell_and_row_is_told_at_once() -> None:
+    with pytest.raises(TariffError) as refused:
+        read("44,UK,peak,0,x,-1,60,60/60", "1,US,,0,0,1,1,1/1", "49,DE", "7,RU,night,0,0,1,1,1")
+    assert [error.partition(": ")[2].split(":")[0] for error in refused.value.errors] == [
+        "line 2, connect_fee",
+        "line 2, rate",
+        "line 4",
+        "line 5, period",
+        "line 5, increments",
+    ]
+    assert str(refused.value) == "\n".join(refused.value.errors)
+
+
+@pytest.mark.parametrize(("wrong", "last"), [(20, "line 21"), (21, "and 1 more"), (500, "and 480 more")])
+def test_of_many_errors_twenty_are_told_and_the_others_counted(wrong: int, last: str) -> None:
+    with pytest.raises(TariffError) as refused:
+        read(*(f"{prefix},UK,,0,0,-1,1,1/1" for prefix in range(1, wrong + 1)))
+    assert len(refused.value.errors) == min(wrong, 21)
+    assert refused.value.errors[-1].startswith(f"standard.csv: {last}")
+
+
+def test_what_is_wrong_between_rows_waits_until_each_is_right() -> None:
+    with pytest.raises(TariffError) as refused:
+        read("44,UK,,60,0,1,1,1/1", "44,UK,,0,0,x,1,1/1")
+    assert len(refused.value.errors) == 1
 
 
 def test_a_row_with_filters_does_not_begin_a_call_for_rows_without() -> None:
@@ -173,11 +201,12 @@ def test_rows_that_differ_in_a_filter_are_not_equal(prefix: str, filters: tuple[
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        ("", "column prefix is missing"),
+        ("", "columns prefix, destination, period, after_s, connect_fee, rate, per_s, increments are missing"),
         ("destination,period,after_s,connect_fee,rate,per_s,increments", "column prefix is missing"),
         (HEADER.replace(",period", ""), "column period is missing"),
         (f"{HEADER},colour", "unknown column 'colour'"),
         (HEADER.replace("rate", "Rate"), "unknown column 'Rate'"),
+        (HEADER.replace("rate,per_s,", ""), "columns rate, per_s are missing"),
         (f"{HEADER},rate", "column rate stands twice"),
         (f"{HEADER},", "unknown column ''"),
     ],
@@ -222,11 +251,11 @@ def test_every_plain_decimal_is_read_exactly(amount: Decimal) -> None:
 
 @settings(deadline=None)
 @given(st.text(max_size=60))
-def test_any_text_is_a_deck_or_is_refused_on_one_line(text: str) -> None:
+def test_any_text_is_a_deck_or_is_refused_on_a_line_an_error(text: str) -> None:
     for deck in (text, f"{HEADER}\n{text}", f"{HEADER}\n44,UK,,0,0,1,1,1/1\n{text}"):
-        message = ""
+        errors: tuple[str, ...] = ()
         try:
             read_deck(deck, "standard.csv", PERIODS)
         except TariffError as refused:
-            message = str(refused)
-        assert len(message.splitlines()) <= 1
+            errors = refused.errors
+        assert all(len(error.splitlines()) == 1 for error in errors)
