@@ -31,6 +31,8 @@ class Scale(msgspec.Struct, frozen=True, gc=False):
     bias: int
     """Added before dividing by `quantum`, so that rounding down rounds as the tariff says."""
     half_even: bool
+    conversion: tuple[int, int]
+    """What one unit of the rows' currency is in that of the charges, as a fraction."""
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):
@@ -67,6 +69,11 @@ class Step(msgspec.Struct, frozen=True, gc=False):
             quanta -= 1  # it was a tie, and rounding it up has made it odd
         return quanta * scale.quantum_micros
 
+    def limited(self, price: int) -> int:
+        """The same before it is rounded, in parts of the scale."""
+        amount = max(self.connect + price, self.least)
+        return self.most if amount > self.most >= 0 else amount
+
     def caps(self, price: int) -> bool:
         """Whether `max_charge` makes the charge of such a call less."""
         return self.connect + price > self.most >= 0
@@ -87,6 +94,8 @@ class RowSet(msgspec.Struct, frozen=True, gc=False):
 
 def step_at(ladder: tuple[Step, ...], consumed_s: int) -> Step:
     """The step with the greatest `after_s` not above the seconds consumed so far (rule 3)."""
+    if consumed_s < ladder[0].until_s:
+        return ladder[0]
     return ladder[bisect_right(ladder, consumed_s, key=_until_s)]
 
 
@@ -96,9 +105,11 @@ _until_s: Final = attrgetter("until_s")
 class Pricing:
     """Prepares rows for charging, by the rounding of one tariff."""
 
-    def __init__(self, periods: Sequence[str], decimals: int, rounding: str) -> None:
-        """`periods` are the calendar's names, by number; `decimals` and `rounding` the tariff's."""
+    def __init__(self, periods: Sequence[str], decimals: int, rounding: str, conversion: Decimal = Decimal(1)) -> None:
+        """`periods` are the calendar's names, by number; `decimals` and `rounding` the tariff's; `conversion` is what
+        one unit of the rows' currency is in that of the charges."""
         self._periods = periods
+        self._conversion = conversion.as_integer_ratio()
         self._decimals = decimals
         self._rounding = rounding
         self._scales: dict[int, Scale] = {}
@@ -120,7 +131,8 @@ class Pricing:
 
     def _scale(self, rows: Iterable[DeckRow]) -> Scale:
         """The scale in which fees, limits and prices of a second are whole, so that a charge takes one division."""
-        per_unit = lcm(_USUAL_SCALE, *(part for row in rows for part in _denominators(row)))
+        of_rate = self._conversion[1]
+        per_unit = lcm(_USUAL_SCALE, *(part * of_rate for row in rows for part in _denominators(row)))
         scale = self._scales.get(per_unit)
         if scale is None:
             quantum = per_unit // 10**self._decimals
@@ -130,6 +142,7 @@ class Pricing:
                 quantum_micros=MICROS // 10**self._decimals,
                 bias={"up": quantum - 1, "down": 0, "half-up": quantum // 2, "half-even": quantum // 2}[self._rounding],
                 half_even=self._rounding == "half-even",
+                conversion=self._conversion,
             )
         return scale
 
@@ -171,6 +184,7 @@ def _step(row: DeckRow, until_s: int, scale: Scale) -> Step:
 def _parts(amount: Decimal, per: int, scale: Scale) -> int:
     """amount ÷ per, in parts of the scale."""
     numerator, denominator = amount.as_integer_ratio()
-    parts, rest = divmod(numerator * scale.per_unit, denominator * per)
+    times, over = scale.conversion
+    parts, rest = divmod(numerator * times * scale.per_unit, denominator * over * per)
     assert rest == 0  # the scale was made for it
     return parts

@@ -1,6 +1,8 @@
 """How a call is consumed (rule 3): which row each increment begins in, without counting equal increments one by one."""
 
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from rating.periods import TariffCalendar
 from rating.pricing import NEVER, RowSet, Step, step_at
@@ -15,8 +17,11 @@ MAX_STRETCHES: Final = 20_000
 of them; a switch whose counter wrapped reports 136 years."""
 
 
-class Stretch(NamedTuple):
-    """Equal increments of one row in one piece of a period; the call's first increment is one by itself."""
+class Stretch(msgspec.Struct, frozen=True, gc=False):
+    """Equal increments of one row in one piece of a period; the call's first increment is one by itself.
+
+    A msgspec struct, as the steps are: a call through steps and periods makes several, and each takes a third so.
+    """
 
     step: Step
     consumed_s: int
@@ -37,32 +42,37 @@ def consume(
     """
     stretches: list[Stretch] = []
     consumed_s = 0
-    ladder = rows.ladders[0] if rows.any_time else None
-    until_s = NEVER if rows.any_time else 0  # seconds consumed at which the period has to be looked up again
+    ladder, until_s = (rows.ladders[0], NEVER) if rows.any_time else (None, 0)
+    step = None if ladder is None else ladder[0]
     while consumed_s < quantity_s:
         if consumed_s >= until_s:
             period, end_s = calendar.at(answer_s + consumed_s)
             ladder = rows.ladders[period]
             until_s = end_s - answer_s if timed else NEVER
+            step = None
         if ladder is None:
             return NO_RATE
+        if step is None or consumed_s >= step.until_s:
+            step = step_at(ladder, consumed_s)
         if len(stretches) == MAX_STRETCHES:
             return OUT_OF_RANGE
-        step = step_at(ladder, consumed_s)
-        if consumed_s == 0:
-            increment_s, count = step.first_s, 1
-        else:
-            increment_s = step.next_s
+        if consumed_s:
             # Every increment that begins before whatever comes first: the end of the call, of the step, of the period.
-            count = -((consumed_s - min(quantity_s, step.until_s, until_s)) // increment_s)
-        stretches.append(Stretch(step, consumed_s, increment_s, count * increment_s))
-        consumed_s += count * increment_s
+            increment_s = step.next_s
+            seconds = -((consumed_s - min(quantity_s, step.until_s, until_s)) // increment_s) * increment_s
+        else:
+            seconds = increment_s = step.first_s
+        stretches.append(Stretch(step, consumed_s, increment_s, seconds))
+        consumed_s += seconds
     return stretches
 
 
 def price_of(stretches: list[Stretch]) -> int:
     """Σ increment × rate ÷ per_s, in parts of the rows' scale."""
-    return sum(stretch.seconds * stretch.step.per_second for stretch in stretches)
+    price = 0
+    for stretch in stretches:  # few: a loop takes half the time of a generator's sum
+        price += stretch.seconds * stretch.step.per_second
+    return price
 
 
 def billed_s_of(stretches: list[Stretch]) -> int:

@@ -1,7 +1,7 @@
 """A second opinion on rating: the contract's tariff rules, word by word, in fractions, one increment at a time.
 
-It is slow on purpose and shares nothing with `rating/` but the CDR. Every function is one sentence of the contract.
-It believes the tariff that it is given: what must be refused is the tests' business.
+It is slow on purpose and shares nothing with the product, not even the CDR. Every function is one sentence of the
+contract. It believes the tariff that it is given: what must be refused is the tests' business.
 """
 
 import csv
@@ -12,17 +12,34 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from functools import cache
 from itertools import groupby
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import holidays
-
-from rating.cdr import CDR
 
 FILTERS = ("provider", "service", "type")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+
+
+class Call(Protocol):
+    """What the rules ask of a call: numbers without `+`, instants and durations in microseconds."""
+
+    @property
+    def calling(self) -> str: ...
+    @property
+    def called(self) -> str: ...
+    @property
+    def answer_at(self) -> int: ...
+    @property
+    def duration_us(self) -> int: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def units(self) -> int | None: ...
+    @property
+    def place(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -43,7 +60,8 @@ class Period:
             return False
         if not self.dates and self.holidays is None:
             return True
-        listed = local.strftime("%Y-%m-%d") in self.dates or local.strftime("%m-%d") in self.dates
+        day = local.date().isoformat()
+        listed = day in self.dates or day.removeprefix(f"{local.year:04}-") in self.dates
         return listed or (self.holidays is not None and local.date() in _holidays_of(self.holidays))
 
 
@@ -102,13 +120,13 @@ class NaiveRater:
         self.periods = [_read_period(table) for table in head.get("period", [])]
         self.rows = [_read_row(cells) for cells in csv.DictReader(io.StringIO(deck, newline=""))]
 
-    def rate(self, cdr: CDR, provider: str | None, service: str | None) -> Answer | str:
-        rows = self.rows_of(cdr, {"provider": provider, "service": service, "type": cdr.type})
-        in_units = cdr.type in ("message", "data")
-        quantity = Fraction(cdr.duration_us, 1_000_000)
+    def rate(self, call: Call, provider: str | None, service: str | None) -> Answer | str:
+        rows = self.rows_of(call, {"provider": provider, "service": service, "type": call.type})
+        in_units = call.type in ("message", "data")
+        quantity = Fraction(call.duration_us, 1_000_000)
         if in_units:
-            quantity = Fraction(1 if cdr.units is None else cdr.units)
-        answer = EPOCH + cdr.answer_at * MICROSECOND
+            quantity = Fraction(1 if call.units is None else call.units)
+        answer = EPOCH + call.answer_at * MICROSECOND
 
         if quantity == 0:
             named = self.row_at(rows, answer, 0) or (rows[0] if rows else None)
@@ -117,7 +135,7 @@ class NaiveRater:
                 exact=Fraction(0),
                 billed_s=0,
                 destination=named.destination if named else None,
-                place_called=cdr.place or (named.place if named else None),
+                place_called=call.place or (named.place if named else None),
                 connect_fee=Fraction(0),
                 capped=False,
                 runs=(),
@@ -146,15 +164,15 @@ class NaiveRater:
             exact=exact,
             billed_s=consumed,
             destination=first.destination,
-            place_called=cdr.place or first.place,
+            place_called=call.place or first.place,
             connect_fee=first.connect_fee,
             capped=first.max_charge is not None and exact > first.max_charge,
             runs=runs,
         )
 
-    def rows_of(self, cdr: CDR, have: dict[str, str | None]) -> list[Row]:
+    def rows_of(self, call: Call, have: dict[str, str | None]) -> list[Row]:
         """Rule 1: the longest prefix with a row whose filters hold, and of its rows those with the most filters."""
-        number = cdr.calling if cdr.type == "toll-free" else cdr.called
+        number = call.calling if call.type == "toll-free" else call.called
         rows = [
             row
             for row in self.rows

@@ -29,11 +29,17 @@ ZONES: Final = (
     "Africa/Casablanca",  # changes around Ramadan
     "America/Havana",  # changes at midnight
     "Pacific/Apia",  # had no 30 December 2011
+    "Pacific/Auckland",  # summer in January
+    "America/Santiago",  # there too, and the clock goes back from 24:00 to 23:00
+    "Antarctica/Troll",  # by two hours
+    "Europe/Dublin",  # where it is winter that has a time of its own
     "UTC",
 )
 PROVIDERS: Final = ("acme", "bell")
 SERVICES: Final = ("local", "long-distance")
 TYPES: Final = ("direct", "toll-free", "message", "data", "premium")
+SKIPPED: Final = {"Pacific/Apia": date(2011, 12, 30)}
+"""Days that a zone never had."""
 FILTER_VALUES: Final = {"provider": PROVIDERS, "service": SERVICES, "type": TYPES}
 PERIOD_NAMES: Final = ("peak", "off-peak", "weekend", "night", "feast")
 DAYS: Final = ("mon-sun", "mon-fri", "sat,sun", "sat", "mon,wed,fri", "mon-thu,sun", "tue-tue", "sun")
@@ -49,7 +55,7 @@ FEASTS: Final = (
     date(2026, 12, 25),
 )
 PREFIX_ENDS: Final = ("0", "1", "2", "20", "4", "44", "7", "79", "999")
-ADDRESSES: Final = ("sip:alice@example.net", "sip:Alice@example.net", "ip:10.0.0.1", "ip:10.0.0.12")
+ADDRESSES: Final = ("sip:alice@example.net", "sip:Alice@example.net", "ip:10.0.0.1", "ip:10.0.0.12", "card:4400")
 ADDRESS_PREFIXES: Final = ("sip:", "sip:alice@", "sip:alice@example.net", "ip:", "ip:10.0.0.1", "sip:alice")
 PLACES: Final = ("London", "New York, NY", 'The "Rock"', "Côte d'Ivoire", "x")
 STEPS: Final = (1, 5, 30, 59, 60, 61, 100, 119, 600, 3600, 86400)
@@ -93,6 +99,8 @@ def random_tariff(rng: Random) -> Material:
     zone = rng.choice(ZONES)
     focus_days = _focus_days(rng, zone)
     periods = [_random_period(rng, focus_days) for _ in range(rng.choice((0, 1, 2, 3, 3, 4, 6)))]
+    if rng.random() < 0.15:
+        periods += _over_midnight(rng)
     head: dict[str, Any] = {
         "name": "odd",
         "currency": "USD",
@@ -137,11 +145,22 @@ def _random_period(rng: Random, focus_days: list[date]) -> dict[str, Any]:
     if rng.random() < 0.25:
         some = rng.sample(focus_days, rng.randint(1, min(3, len(focus_days))))
         period["dates"] = [day.strftime(rng.choice(("%Y-%m-%d", "%m-%d"))) for day in some]
-    if rng.random() < 0.2:
+    if rng.random() < (0.5 if "dates" in period else 0.12):  # alternatives of each other
         period["holidays"] = rng.choice(COUNTRIES)
     if rng.random() < 0.7:
-        period["priority"] = rng.choice((0, 0, 10, 10, 20, 99))
+        period["priority"] = rng.choice((0, 0, 10, 10, 20, 99, -1))
     return period
+
+
+def _over_midnight(rng: Random) -> list[dict[str, Any]]:
+    """The contract's way to do it: two of one name."""
+    some: dict[str, Any] = {"name": "night", "priority": rng.choice((0, 15, 99))}
+    if rng.random() < 0.3:
+        some["days"] = rng.choice(DAYS)
+    return [
+        some | {"from": rng.choice(("19:00", "22:00", "23:59"))},
+        some | {"to": rng.choice(("00:01", "02:30", "08:00"))},
+    ]
 
 
 def _random_rows(rng: Random, period_names: list[str], decimals: int) -> list[dict[str, str]]:
@@ -171,7 +190,8 @@ def _random_rows(rng: Random, period_names: list[str], decimals: int) -> list[di
                 steps = [0, *rng.sample(STEPS, rng.choice((0, 0, 1, 2, 3)))]
                 for after_s in steps:
                     row = _random_prices(rng, increments, decimals) | some
-                    rows.append(row | {"prefix": prefix, "period": name, "after_s": str(after_s)})
+                    cell = name or rng.choice(("", "", "any"))
+                    rows.append(row | {"prefix": prefix, "period": cell, "after_s": str(after_s)})
     return rows
 
 
@@ -199,6 +219,8 @@ def _focus_days(rng: Random, zone: str) -> list[date]:
     month, day = rng.choice(((1, 1), (12, 31), (2, 28)))
     days += [rng.choice(FEASTS), date(rng.randint(2012, 2030), month, day)]
     days.append(rng.choice((date(2020, 2, 29), date(2024, 2, 29), date(2012, 1, 1) + timedelta(rng.randrange(7000)))))
+    if zone in SKIPPED and rng.random() < 0.5:
+        days += [SKIPPED[zone] + timedelta(days=rng.choice((-1, 0, 1))), SKIPPED[zone]]
     return days
 
 
@@ -252,6 +274,7 @@ def random_call(rng: Random, material: Material) -> tuple[CDR, str | None, str |
             MICROS,
             60 * MICROS * rng.randint(0, 3),
             MICROS * int(rng.choice(row["increments"].split("/"))) * rng.randint(0, 4),
+            MICROS * int(row["after_s"]),  # so that the step and the period end at once
             rng.randint(0, duration_us),
             rng.randint(0, duration_us),
             rng.randint(0, duration_us) // MICROS * MICROS,

@@ -15,7 +15,7 @@ from rating.cdr import CDR
 from rating.directory import ALWAYS
 from rating.explanation import Explanation, as_json
 from rating.rater import Rater
-from rating.tariff import parse_tariff, read_tariff_text
+from rating.tariff import TariffError, parse_tariff, read_tariff_text
 
 _READ_AT_ONCE: Final = 1 << 16
 
@@ -27,7 +27,8 @@ def add_parser(commands: Any) -> None:
         "Rate CDRs (NDJSON on stdin) by a tariff and print what each costs and why (NDJSON on stdout, same order)."
         ' What cannot be rated is printed as {"id", "suspended": REASON}. Each line is answered when it has come, also'
         ' while the input goes on. A "provider" in a record is taken for that'
-        " of its line, so that rows for one provider can be tried.",
+        " of its line, so that rows for one provider can be tried. Allowances, favourite numbers and discounts, which"
+        " depend on what an account used before, and conversions to its currency are left out.",
     )  # fmt: skip
     parser.add_argument("--tariff", required=True, type=Path, metavar="FILE.toml", help="the tariff, with its deck")
     add_json_anyway(parser)
@@ -35,13 +36,24 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    rater = Rater(parse_tariff(read_tariff_text(args.tariff)))
+    rater = _rater(args.tariff)
     encode = msgspec.json.Encoder().encode
     out = sys.stdout.buffer
     for lines in _as_they_come(cast(io.BufferedIOBase, sys.stdin.buffer)):
         out.writelines(encode(_rated(rater, line)) + b"\n" for line in lines if line and not line.isspace())
         out.flush()  # who asks line by line waits for it
     return 0
+
+
+def _rater(path: Path) -> Rater:
+    """Raises TariffError, of one line: what gets charges by the line is told what is wrong in one."""
+    try:
+        return Rater(parse_tariff(read_tariff_text(path)))
+    except TariffError as refused:
+        first, *others = refused.errors
+        if others:
+            raise TariffError(f"{first} (the first of several errors: import tariff tells more)") from None
+        raise
 
 
 def _as_they_come(stream: io.BufferedIOBase) -> Iterator[list[bytes]]:

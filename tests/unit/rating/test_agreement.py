@@ -8,19 +8,21 @@ import os
 import re
 import traceback
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from rating.cdr import CDR, MICROS
+from rating.cdr import CDR, MICROS, UNIT_TYPES
 from rating.explanation import as_json
 from rating.rater import Charge, Rater
 from rating.tariff import TariffError, TariffText, parse_tariff
 from tests.naive_rater import Answer, NaiveRater, Run
-from tests.random_tariffs import REFUSALS, Material, Refusal, random_call, random_tariff
+from tests.random_tariffs import REFUSALS, SKIPPED, Material, Refusal, random_call, random_tariff
 
 CALLS = int(os.environ.get("TOLLKEEPER_AGREEMENT_CALLS", "20000"))
 SEED = os.environ.get("TOLLKEEPER_AGREEMENT_SEED", "2026")
@@ -28,6 +30,7 @@ CALLS_PER_TARIFF = 25
 BATCHES = 10
 LARGEST = 2**63 - 1
 """Micro-units that fit a store: beyond, the engine has a reason of its own to suspend the call."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 AMOUNT = re.compile(r"\d+(\.\d+)?|\d+/\d+")
 DECIMAL = re.compile(r"\d+(\.\d+)?")
 
@@ -40,22 +43,33 @@ def _text(material: Material) -> TariffText:
 def test_the_engine_agrees_with_the_naive_rater(batch: int) -> None:
     tariffs = -(-CALLS // CALLS_PER_TARIFF)
     for number in range(batch, tariffs, BATCHES):
-        rng = Random(f"{SEED}/{number}")
-        material = random_tariff(rng)
-        rater = Rater(parse_tariff(_text(material)))
-        naive = NaiveRater(material.toml, material.deck)
-        for _ in range(CALLS_PER_TARIFF):
-            cdr, provider, service = random_call(rng, material)
-            expected = naive.rate(cdr, provider, service)
-            charged, explained = _answers(rater, cdr, provider, service)
-            faults = _faults(naive, cdr, expected, charged, explained)
-            if faults:
-                pytest.fail(
-                    f"seed {SEED}, tariff {number}: {'; '.join(faults)}\n\n{material.toml}\n{material.deck}\n"
-                    f"{cdr}\nprovider={provider!r} service={service!r}\n\nnaive:  {expected}\n"
-                    f"charge: {charged}\nexplain: {explained}",
-                    pytrace=False,
-                )
+        _compare(Random(f"{SEED}/{number}"), CALLS_PER_TARIFF, f"seed {SEED}, tariff {number}")
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(st.randoms(use_true_random=False))
+def test_what_differs_is_shrunk(rng: Random) -> None:
+    """The same, drawn by hypothesis: of a tariff and call that differ it shows the least."""
+    _compare(rng, 1, "drawn")
+
+
+def _compare(rng: Random, calls: int, name: str) -> None:
+    """Fails, with tariff and call, at the first difference."""
+    material = random_tariff(rng)
+    rater = Rater(parse_tariff(_text(material)))
+    naive = NaiveRater(material.toml, material.deck)
+    for _ in range(calls):
+        cdr, provider, service = random_call(rng, material)
+        expected = naive.rate(cdr, provider, service)
+        charged, explained = _answers(rater, cdr, provider, service)
+        faults = _faults(naive, cdr, expected, charged, explained)
+        if faults:
+            pytest.fail(
+                f"{name}: {'; '.join(faults)}\n\n{material.toml}\n{material.deck}\n"
+                f"{cdr}\nprovider={provider!r} service={service!r}\n\nnaive:  {expected}\n"
+                f"charge: {charged}\nexplain: {explained}",
+                pytrace=False,
+            )
 
 
 def _answers(
@@ -122,7 +136,7 @@ def _clock(naive: NaiveRater, run: Run) -> str:
 def test_the_random_calls_are_of_every_kind() -> None:
     """Two raters that agree about nothing in particular would prove nothing."""
     seen: Counter[str] = Counter()
-    for number in range(60):
+    for number in range(120):
         rng = Random(f"{SEED}/{number}")
         material = random_tariff(rng)
         naive = NaiveRater(material.toml, material.deck)
@@ -132,14 +146,49 @@ def test_the_random_calls_are_of_every_kind() -> None:
             if isinstance(answer, str):
                 seen[answer] += 1
                 continue
-            seen["unanswered"] += answer.billed_s == 0
-            seen["capped"] += answer.capped
-            seen["raised"] += answer.charge > answer.exact + 1
-            seen["a step or period later"] += len({(run.rate, run.per_s) for run in answer.runs}) > 1
-            seen["two periods"] += len({run.period for run in answer.runs}) > 1
-            seen["over a clock change"] += len({_clock(naive, run) for run in answer.runs}) > 1
-            seen["past the end"] += answer.billed_s * MICROS > cdr.duration_us > 0
-    assert min(seen.values()) > 0, seen
+            seen.update(_kinds(naive, cdr, answer))
+    missing = KINDS - seen.keys()
+    assert not missing, seen
+
+
+KINDS = {
+    "no-rate", "unanswered", "capped", "raised", "a step or period later", "two periods", "over a clock change",
+    "past the end", "a fraction of a second", "by units", "by the calling number", "an address", "by filters",
+    "any beside periods", "on a day beside one that was skipped", "on a holiday or date", "half an hour's change",
+}  # fmt: skip
+
+
+def _kinds(naive: NaiveRater, cdr: CDR, answer: Answer) -> list[str]:
+    """What is special about a call that was rated."""
+    local = (EPOCH + timedelta(microseconds=cdr.answer_at)).astimezone(naive.zone)
+    clocks = {_clock(naive, run) for run in answer.runs}
+    periods = {run.period for run in answer.runs}
+    number = cdr.calling if cdr.type == "toll-free" else cdr.called
+    special = {period.name for period in naive.periods if period.dates or period.holidays}
+    skipped = SKIPPED.get(naive.zone.key, date.min)
+    rows = naive.rows_of(cdr, {"provider": None, "service": None, "type": cdr.type})
+    return [
+        kind
+        for kind, holds in (
+            ("unanswered", answer.billed_s == 0),
+            ("capped", answer.capped),
+            ("raised", answer.charge > answer.exact + 1),
+            ("a step or period later", len({(run.rate, run.per_s) for run in answer.runs}) > 1),
+            ("two periods", len(periods) > 1),
+            ("over a clock change", len(clocks) > 1),
+            ("half an hour's change", len(clocks) > 1 and naive.zone.key == "Australia/Lord_Howe"),
+            ("past the end", answer.billed_s * MICROS > cdr.duration_us > 0),
+            ("a fraction of a second", cdr.duration_us % MICROS > 0),
+            ("by units", cdr.type in UNIT_TYPES and answer.billed_s > 0),
+            ("by the calling number", cdr.type == "toll-free"),
+            ("an address", not number.isdecimal()),
+            ("by filters", any(row.filters for row in rows)),
+            ("any beside periods", "any" in periods and len(naive.periods) > 0),
+            ("on a holiday or date", bool(periods & special)),
+            ("on a day beside one that was skipped", abs((local.date() - skipped).days) == 1),
+        )
+        if holds
+    ]
 
 
 def test_the_naive_rater_rates_the_contracts_own_tariff() -> None:
@@ -173,4 +222,5 @@ def test_a_spoilt_tariff_is_refused_with_its_file_and_fault(refusal: Refusal) ->
         message = str(refused.value)
         assert ("odd.toml" if refusal.file == "toml" else "odd.csv") in message
         assert re.search(refusal.hint, message.replace("odd.toml", "").replace("odd.csv", ""), re.IGNORECASE), message
-        assert "\n" not in message
+        for error in message.splitlines():
+            assert error.startswith(f"odd.{'toml' if refusal.file == 'toml' else 'csv'}: ")
