@@ -4,7 +4,7 @@ Held in memory, for reading only; made anew from the store's rows when something
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -12,8 +12,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from rating.account import Account, Line
-from rating.cdr import CDR, MICROS
+from rating.allowances.parts import Parts, parts_of
+from rating.allowances.rules import Rules
+from rating.calendar import AccountCalendar
+from rating.cdr import CDR, MICROS, UNIT_TYPES
 from rating.rater import Rater
+from rating.stretches import Stretch
 
 _PAID_BY_CALLED: Final = frozenset({"collect", "toll-free"})
 _PAID_BY_THIRD: Final = frozenset({"calling-card", "third-number"})
@@ -30,6 +34,12 @@ class TariffVersion(msgspec.Struct, frozen=True, gc=False):
     valid_from_at: int
     """µs UTC, or `ALWAYS`."""
     rater: Rater
+    converted: dict[str, "TariffVersion"] = {}
+    """The same with charges in the currencies to which the tariff states a conversion."""
+
+    def in_currency(self, currency: str) -> "TariffVersion | None":
+        """The one whose charges are in a currency; None: no conversion is stated."""
+        return self if self.rater.currency == currency else self.converted.get(currency)
 
 
 class TariffBook:
@@ -43,7 +53,8 @@ class TariffBook:
 
     def add(self, version: TariffVersion) -> None:
         """Add a version; of two with one validity date the later added one counts."""
-        self._by_number[version.id] = version
+        for one in (version, *version.converted.values()):
+            self._by_number[one.id] = one
         kept = [v for v in self._versions.get(version.name, ()) if v.valid_from_at != version.valid_from_at]
         self._versions[version.name] = sorted([*kept, version], key=lambda v: v.valid_from_at)
 
@@ -88,10 +99,14 @@ class Directory:
         lines: Iterable[Line] = (),
         tariffs: TariffBook | None = None,
         default_tariff: str | None = None,
+        favourites: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
+        """`favourites`: the favourite numbers of accounts that have some, in their order."""
         self.accounts = {account.account: account for account in accounts}
         self.tariffs = tariffs or TariffBook()
         self.default_tariff = default_tariff
+        self._favourites = favourites or {}
+        self._calendars: dict[tuple[str, int], AccountCalendar] = {}
         # Nearly every line has one row: it is found without a list around it, which would have to be fetched too.
         self._by_line: dict[str, LineService | list[LineService]] = {}
         for line in lines:
@@ -133,6 +148,32 @@ class Directory:
             return None
         assert isinstance(entry, list)
         return _choose(entry, cdr)
+
+    def tariff_of(self, line: str, account: str, service: str, at: int) -> str | None:
+        """The tariff that an account's calls on a line are rated by, by the line's row of the service that holds at an
+        instant (µs UTC): for calls that were guided when perhaps the line was another's."""
+        entry = self._by_line.get(line, ())
+        entries = [entry] if isinstance(entry, LineService) else entry
+        of_account = [e for e in entries if e.columns[1] == account and e.columns[3] == service and e.from_at <= at]
+        if of_account:
+            return max(of_account, key=lambda e: e.from_at).tariff
+        return self.accounts[account].tariff or self.default_tariff
+
+    def parts_of(self, rules: Rules, cdr: CDR, account: str, stretches: Sequence[Stretch]) -> Parts:
+        """What the charge of a call of an account is made of, for the rules of its tariff to reduce it."""
+        clock = self.accounts[account].timezone, self.accounts[account].cycle_day
+        calendar = self._calendars.get(clock)
+        if calendar is None:
+            calendar = self._calendars[clock] = AccountCalendar(*clock)
+        other = cdr.calling if cdr.type in _PAID_BY_CALLED else cdr.called
+        numbers = self._favourites.get(account, ())
+        return parts_of(
+            stretches,
+            calendar.month(cdr.answer_at)[0],
+            calendar.cycle(cdr.answer_at)[0],
+            tuple(rule.name for rule in rules.favourites if other in numbers[: rule.numbers]),
+            is_timed=cdr.type not in UNIT_TYPES,
+        )
 
 
 def _choose(entries: list[LineService], cdr: CDR) -> LineService | None:

@@ -31,8 +31,19 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Conversion:
+    """From the currency of a deck to that of a charge."""
+
+    deck_currency: str
+    currency: str
+    rate: Decimal
+    """What one unit of the deck's currency is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a call cost what it cost: `connect_fee` + Σ `amount` is the charge before its limits and its rounding."""
+    """Why a call cost what it cost: `connect_fee` + Σ `amount` is the charge before its limits and its rounding, and
+    before its conversion where there is one."""
 
     charge_micros: int
     """The charge, in millionths of the currency's unit, ≥ 0."""
@@ -50,6 +61,10 @@ class Explanation:
     """True when the first increment's `max_charge` made the charge less."""
     runs: tuple[Run, ...]
     """In the order of the call; none for a call that was not answered."""
+    exact: Fraction = Fraction(0)
+    """The charge before its rounding."""
+    conversion: Conversion | None = None
+    """Where the charge is in another currency than the deck: connect fee and runs are in that of the deck."""
 
 
 def as_json(id: str | None, explanation: Explanation) -> dict[str, object]:  # noqa: A002  (the contract's word)
@@ -71,11 +86,19 @@ def as_json(id: str | None, explanation: Explanation) -> dict[str, object]:  # n
                 "seconds": run.seconds,
                 "rate": f"{run.rate:f}",
                 "per_s": run.per_s,
-                "amount": _exact_text(run.amount),
+                "amount": exact_text(run.amount),
             }
             for run in explanation.runs
         ],
+        **_conversion_json(explanation.conversion),
     }
+
+
+def _conversion_json(conversion: Conversion | None) -> dict[str, object]:
+    if conversion is None:
+        return {}
+    rate = f"{conversion.rate:f}"
+    return {"conversion": {"from": conversion.deck_currency, "to": conversion.currency, "rate": rate}}
 
 
 def _with_places(quanta: int, places: int) -> str:
@@ -83,8 +106,12 @@ def _with_places(quanta: int, places: int) -> str:
     return f"{digits[:-places]}.{digits[-places:]}" if places else digits
 
 
-def _exact_text(amount: Fraction) -> str:
+def exact_text(amount: Fraction) -> str:
     """A decimal that ends, without zeros at its end, or else "n/d" in lowest terms."""
+    if not amount:
+        return "0"
+    if amount < 0:
+        return "-" + exact_text(-amount)
     twos = (amount.denominator & -amount.denominator).bit_length() - 1
     rest, fives = amount.denominator >> twos, 0
     while rest % 5 == 0:

@@ -1,6 +1,7 @@
 """Money as whole micro-units: reading and printing decimals, never a float."""
 
 import re
+from fractions import Fraction
 from typing import Final
 
 from rating.cdr import MICROS
@@ -18,6 +19,21 @@ def parse_micros(text: str) -> int:
         raise ValueError(f"{text!r} is not an amount: write a plain decimal such as 2500.00, at most 6 places, no sign")
     whole, places = match.groups()
     return int(whole) * MICROS + int((places or "").ljust(6, "0"))
+
+
+def rounded_micros(amount: Fraction, decimals: int, rounding: str) -> int:
+    """Micro-units of an exact amount ≥ 0, rounded to `decimals` places (0 to 6) as a tariff says: up, down, half-up or
+    half-even."""
+    per_unit: int = 10**decimals
+    quanta, rest = divmod(amount.numerator * per_unit, amount.denominator)
+    to_next = 2 * rest - amount.denominator
+    if (
+        (rounding == "up" and rest)
+        or (rounding == "half-up" and to_next >= 0)
+        or (rounding == "half-even" and (to_next > 0 or (to_next == 0 and quanta & 1)))
+    ):
+        quanta += 1
+    return quanta * (MICROS // per_unit)
 
 
 def format_micros(micros: int, decimals: int) -> str:

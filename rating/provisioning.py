@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 import msgspec
 
 from rating.account import Account, Line
+from rating.allowances.reading import MAX_FAVOURITES
 from rating.money import parse_micros
 from rating.numbering import parse_line
 
@@ -20,6 +21,7 @@ ACCOUNT_COLUMNS: Final = (
 ACCOUNT_OPTIONAL: Final = ("fax", "pager", "phone", "language", "segment")
 LINE_COLUMNS: Final = ("line", "account", "provider", "service", "switch")
 LINE_OPTIONAL: Final = ("tariff", "from")
+FAVOURITE_COLUMNS: Final = ("account", "number")
 
 ERRORS_KEPT: Final = 1000
 """Errors reported of one file; after so many the rest is not worth reading."""
@@ -127,6 +129,26 @@ def read_lines(text: str, accounts: Callable[[str], bool]) -> list[Line]:
             row.wrong("line", f"{line.line} with this service and date stands twice in the file: keep one row")
         lines[key] = line
     return list(_or_refuse(lines.values(), errors))
+
+
+def read_favourites(text: str, accounts: Callable[[str], bool]) -> dict[str, tuple[str, ...]]:
+    """The favourite numbers of each account that a favourites.csv names, in its order; none for one whose number is
+    empty. `accounts` says whether an account exists. Raises ProvisioningError."""
+    errors: list[RowError] = []
+    favourites: dict[str, list[str]] = {}
+    for row in _rows(text, FAVOURITE_COLUMNS, (), errors):
+        account = row.required("account")
+        if account and not accounts(account):
+            row.wrong("account", f"there is no account {account}: import accounts first")
+        numbers = favourites.setdefault(account, [])
+        number = row.parsed("number", parse_line, "")
+        if number in numbers:
+            row.wrong("number", f"{number} stands twice for account {account}: keep one row")
+        elif number:
+            numbers.append(number)
+            if len(numbers) == MAX_FAVOURITES + 1:
+                row.wrong("number", f"account {account} has more than {MAX_FAVOURITES} of them: leave some out")
+    return {account: tuple(_or_refuse(numbers, errors)) for account, numbers in favourites.items()}
 
 
 def _rows(text: str, needed: tuple[str, ...], optional: tuple[str, ...], errors: list[RowError]) -> Iterable[_Row]:

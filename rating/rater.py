@@ -7,8 +7,9 @@ from typing import Final
 
 import msgspec
 
+from rating.allowances.rules import Rules
 from rating.cdr import CDR, MICROS, UNIT_TYPES
-from rating.explanation import Explanation, Run
+from rating.explanation import Conversion, Explanation, Run
 from rating.periods import TariffCalendar
 from rating.prefixes import PrefixTable
 from rating.pricing import NEVER, Pricing, RowSet, Step
@@ -38,11 +39,19 @@ class Rater:
     """
 
     tariff: Tariff
+    currency: str
+    """Of the charges."""
+    rules: Rules | None
+    """Those that depend on use, if there are any: what `charge` answers is before them."""
 
-    def __init__(self, tariff: Tariff) -> None:
+    def __init__(self, tariff: Tariff, currency: str | None = None) -> None:
+        """`currency`: one to which the tariff states a conversion, instead of its own."""
         self.tariff = tariff
+        self.currency = currency or tariff.currency
+        self._conversion = tariff.conversion_to(self.currency)
+        self.rules = tariff.rules.converted(Fraction(self._conversion)) if tariff.rules else None
         self._calendar = TariffCalendar(tariff.timezone, tariff.periods)
-        pricing = Pricing(self._calendar.names, tariff.decimals, tariff.rounding)
+        pricing = Pricing(self._calendar.names, tariff.decimals, tariff.rounding, self._conversion)
         self._prefixes = PrefixTable(tariff.rows, pricing.prepare)
 
     def charge(self, cdr: CDR, provider: str | None, service: str | None) -> Charge | str:
@@ -81,21 +90,20 @@ class Rater:
 
     def explain(self, cdr: CDR, provider: str | None, service: str | None) -> Explanation | str:
         """The same charge, or the same reason, with the runs of increments that it is the sum of."""
-        charge = self.charge(cdr, provider, service)
+        charge, stretches = self.charge_in_parts(cdr, provider, service)
         if isinstance(charge, str):
             return charge
-        connect_fee, capped = Decimal(0), False
+        connect_fee, capped, exact = Decimal(0), False, Fraction(0)
         runs: tuple[Run, ...] = ()
-        rows = self._prefixes.find(cdr.rated_number, provider, service, cdr.type)
-        if rows is not None and cdr.quantity_us:
-            stretches = self._stretches(cdr, rows)
-            assert not isinstance(stretches, str)  # it has a charge
+        if stretches:
             first = stretches[0].step
-            connect_fee, capped = first.row.connect_fee, first.caps(price_of(stretches))
+            price = price_of(stretches)
+            connect_fee, capped = first.row.connect_fee, first.caps(price)
+            exact = Fraction(first.limited(price), first.scale.per_unit)
             runs = _runs(cdr, stretches)
         return Explanation(
             charge_micros=charge.charge_micros,
-            currency=self.tariff.currency,
+            currency=self.currency,
             decimals=self.tariff.decimals,
             timezone=self.tariff.timezone,
             destination=charge.destination,
@@ -104,7 +112,25 @@ class Rater:
             connect_fee=connect_fee,
             capped=capped,
             runs=runs,
+            exact=exact,
+            conversion=None
+            if self.currency == self.tariff.currency
+            else Conversion(self.tariff.currency, self.currency, self._conversion),
         )
+
+    def charge_in_parts(
+        self, cdr: CDR, provider: str | None, service: str | None
+    ) -> tuple[Charge | str, list[Stretch]]:
+        """The same charge, or the same reason, with the stretches that it is the sum of: none without a charge, and
+        for a call that was not answered."""
+        rows = self._prefixes.find(cdr.rated_number, provider, service, cdr.type)
+        if not cdr.quantity_us:
+            return self._unanswered(cdr, rows), []
+        stretches = NO_RATE if rows is None else self._stretches(cdr, rows)
+        if isinstance(stretches, str):
+            return stretches, []
+        charge = _settled(cdr, stretches[0].step, billed_s_of(stretches), price_of(stretches))
+        return charge, stretches if isinstance(charge, Charge) else []
 
     def _unanswered(self, cdr: CDR, rows: RowSet | None) -> Charge:
         """Nothing (rule 2), with the destination of the row that the call would have begun with, or else of any."""

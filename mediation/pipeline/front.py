@@ -9,9 +9,10 @@ import msgspec
 from msgspec.structs import astuple
 
 from mediation.formats import Parse, Unreadable
+from rating.allowances.rules import Rules
 from rating.cdr import CDR, MICROS
 from rating.directory import Directory, LineService
-from rating.rater import Charge
+from rating.rater import Charge, Rater
 from rating.store.batch import Batch, Position, Row, Suspended, key_of
 from rating.store.partitions import month_bounds, month_of
 from rating.store.suspense import digest_of
@@ -82,7 +83,7 @@ class BatchMaker:
                     Suspended(number, record.reason, record.detail, record.digest, record.id, record.start_at)
                 )
                 continue
-            made = self._rate(record)
+            made = self._rate(record, number)
             if type(made) is list:
                 start_at = record.start_at
                 first, end, month = self._month
@@ -103,16 +104,13 @@ class BatchMaker:
                 break
         return number - before
 
-    def _rate(self, cdr: CDR) -> Row | tuple[str, str]:
+    def _rate(self, cdr: CDR, number: int) -> Row | tuple[str, str]:
         """The transaction of a CDR, or reason and detail. The checks stand in the order in which their reasons apply
         (a conflict, which comes before them, is found behind the seam)."""
         if cdr.answer_at > self.batch.arrived_at + FUTURE_US:  # an answer is never before its start
-            if cdr.start_at > self.batch.arrived_at + FUTURE_US:
-                return "future", "start is more than 10 minutes ahead of the clock here"
-            # The contract speaks of the start alone. But the charge counts in the period of the answer: a broken one
-            # must not open periods years ahead; nor does a telephone ring for a day.
-            if cdr.answer_at > self.batch.arrived_at + FUTURE_ANSWER_US:
-                return "future", "answer is more than a day ahead of the clock here"
+            why = _why_future(cdr, self.batch.arrived_at)
+            if why is not None:
+                return "future", why
         if cdr.start_at < self._oldest_at:
             return "too-old", "start is before the retention"
         entry = self._directory.guide(cdr)
@@ -123,19 +121,30 @@ class BatchMaker:
             if cdr.quantity_us:
                 return "no-rate", _why_without_tariff(entry)
             return self._row(cdr, entry, None, Charge(0, 0, None, cdr.place))
-        if version.rater.tariff.currency != entry.currency and cdr.quantity_us:
-            tariff = version.rater.tariff
-            return "no-conversion", (
-                f"tariff {tariff.name} is in {tariff.currency}, account {entry.account.account} in"
-                f" {entry.account.currency}, and no conversion is stated"
-            )
-        charge = version.rater.charge(cdr, entry.columns[2], entry.columns[3])
+        rater = version.rater
+        if rater.currency != entry.currency:
+            converted = version.in_currency(entry.currency)
+            if converted is not None:
+                version, rater = converted, converted.rater
+            elif cdr.quantity_us:
+                return "no-conversion", _why_unconverted(rater, entry)
+        charge = (
+            rater.charge(cdr, entry.columns[2], entry.columns[3])
+            if rater.rules is None
+            else self._charge_in_parts(number, rater, rater.rules, cdr, entry)
+        )
         if type(charge) is not Charge:
             assert isinstance(charge, str)
-            return charge, f"tariff {version.name} has no rate for {cdr.rated_number} at the time" if (
-                charge == "no-rate"
-            ) else f"tariff {version.name} gives a charge that is out of range"
+            return charge, _why_uncharged(charge, version.name, cdr)
         return self._row(cdr, entry, version.id, charge)
+
+    def _charge_in_parts(self, number: int, rater: Rater, rules: Rules, cdr: CDR, entry: LineService) -> Charge | str:
+        """The charge before the rules, whose parts go along for the store's owner to apply them."""
+        _, account, provider, service = entry.columns
+        charge, stretches = rater.charge_in_parts(cdr, provider, service)
+        if stretches:
+            self.batch.parts[number] = self._directory.parts_of(rules, cdr, account, stretches)
+        return charge
 
     def _row(self, cdr: CDR, entry: LineService, tariff: int | None, charge: Charge) -> Row:
         """The order is that of `rating.store.batch.COLUMNS`."""
@@ -179,6 +188,22 @@ def _detail(cdr: CDR) -> str | None:
     return _encode({name: value for name in DETAIL if (value := getattr(cdr, name)) is not None}).decode()
 
 
+def _why_future(cdr: CDR, arrived_at: int) -> str | None:
+    if cdr.start_at > arrived_at + FUTURE_US:
+        return "start is more than 10 minutes ahead of the clock here"
+    # The contract speaks of the start alone. But the charge counts in the period of the answer: a broken one must not
+    # open periods years ahead; nor does a telephone ring for a day.
+    if cdr.answer_at > arrived_at + FUTURE_ANSWER_US:
+        return "answer is more than a day ahead of the clock here"
+    return None
+
+
+def _why_uncharged(reason: str, tariff: str, cdr: CDR) -> str:
+    if reason == "no-rate":
+        return f"tariff {tariff} has no rate for {cdr.rated_number} at the time"
+    return f"tariff {tariff} gives a charge that is out of range"
+
+
 def _why_unguided(cdr: CDR) -> str:
     payer = {"collect": "called", "toll-free": "called", "calling-card": "charge_to", "third-number": "charge_to"}.get(
         cdr.type, "calling"
@@ -188,6 +213,14 @@ def _why_unguided(cdr: CDR) -> str:
         return f"a {cdr.type} record is paid by charge_to, and has none"
     service = "" if cdr.service is None else f" with service {cdr.service}"
     return f"no account had the {payer} line {number}{service} at the time: import it, then recycle"
+
+
+def _why_unconverted(rater: Rater, entry: LineService) -> str:
+    tariff, account = rater.tariff, entry.account
+    return (
+        f"tariff {tariff.name} is in {tariff.currency}, account {account.account} in {account.currency}, and no"
+        f" conversion is stated: add {account.currency} to its [conversion] and import it, then recycle"
+    )
 
 
 def _why_without_tariff(entry: LineService) -> str:

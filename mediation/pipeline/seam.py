@@ -14,6 +14,8 @@ import msgspec
 from mediation.pipeline.front import BatchMaker
 from mediation.pipeline.owner import Stopping
 from mediation.pipeline.preparing import Delivery
+from rating.allowances.parts import Parts
+from rating.dial_plan import DialPlan
 from rating.store.batch import Batch, Row, Suspended
 
 LINES_OF_A_PIECE: Final = 2_000
@@ -30,6 +32,8 @@ class Follow(msgspec.Struct, frozen=True, array_like=True, tag=True):
     oldest_at: int
     """Starts before it are `too-old`, µs UTC."""
     default_tariff: str | None
+    plans: dict[str, DialPlan] = {}
+    """By source."""
 
 
 class Piece(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
@@ -63,6 +67,7 @@ class Prepared(msgspec.Struct, array_like=True, gc=False):
     rows: dict[int, list[Row]]
     row_lines: dict[int, list[int]]
     suspended: list[Suspended]
+    parts: dict[int, Parts]
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -154,6 +159,7 @@ def _add(batch: Batch, prepared: Prepared) -> None:
             batch.rows.setdefault(month, []).extend(rows)
             batch.row_lines.setdefault(month, []).extend(prepared.row_lines[month])
     batch.suspended += prepared.suspended
+    batch.parts.update(prepared.parts)
 
 
 def prepared_of(maker: BatchMaker, first_line: int) -> Prepared:
@@ -163,7 +169,8 @@ def prepared_of(maker: BatchMaker, first_line: int) -> Prepared:
         for month, numbers in batch.row_lines.items():
             batch.row_lines[month] = [number + first_line for number in numbers]
         batch.suspended = [msgspec.structs.replace(record, line=record.line + first_line) for record in batch.suspended]
-    return Prepared(batch.received, batch.rows, batch.row_lines, batch.suspended)
+        batch.parts = {number + first_line: parts for number, parts in batch.parts.items()}
+    return Prepared(batch.received, batch.rows, batch.row_lines, batch.suspended, batch.parts)
 
 
 class OtherSide:

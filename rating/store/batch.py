@@ -12,6 +12,7 @@ from zlib import crc32
 
 import msgspec
 
+from rating.allowances.parts import Parts
 from rating.cdr import MICROS
 
 COLUMNS: Final = (
@@ -26,6 +27,9 @@ STORED_COLUMNS: Final = (*COLUMNS, "rated_at", "reverses")
 (it was rated when it arrived, and reverses nothing; a column that is left out costs nothing)."""
 
 COLUMN: Final = {name: index for index, name in enumerate(COLUMNS)}
+
+CORRECTION_KEY: Final = -1
+"""The `key` of a row that corrects a charge: it is no record, and no record has a negative one."""
 
 CONTENT: Final = (
     "answer_at", "duration_us", "calling", "called", "service", "service_given", "type", "units", "device", "detail",
@@ -112,6 +116,8 @@ class Batch(msgspec.Struct, gc=False):
     """How a line of it is read, should it be suspended: a format's name, and the zone of its local times."""
     feed: str | None = None
     """The feed that it came by, where its source has several: they may report the same calls."""
+    parts: dict[int, Parts] = {}
+    """Of the transactions that rules of their tariff may make cheaper, by line: their charges are before that."""
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):

@@ -11,7 +11,9 @@ from typing import Final
 
 import msgspec
 
+from rating.allowances.parts import Parts
 from rating.store import correlation, positions, suspense, transactions
+from rating.store.allowances import Allowances
 from rating.store.arrivals import Tally
 from rating.store.batch import COLUMN, Batch, Outcome, Row, Suspended, Verdict, content_of, key_of
 from rating.store.natural_keys import NaturalKeys
@@ -39,7 +41,13 @@ class Intake:
     """Takes the batches of one store transaction; the caller begins and commits it."""
 
     def __init__(
-        self, cx: sqlite3.Connection, next_id: int, months: set[int], keys: NaturalKeys, suspended_keys: set[int]
+        self,
+        cx: sqlite3.Connection,
+        next_id: int,
+        months: set[int],
+        keys: NaturalKeys,
+        suspended_keys: set[int],
+        allowances: Allowances,
     ) -> None:
         """`months` are the partitions that exist (added to here); `keys` those of their transactions (added to here);
         `suspended_keys` the keys of all that is in suspense (added to here): a filter, for two records may have one
@@ -48,6 +56,9 @@ class Intake:
         self._keys = keys
         self._months = months
         self._suspended_keys = suspended_keys
+        self._allowances = allowances
+        self._parts: dict[int, Parts] = {}
+        """What the charges of some rows are made of, by the `id()` of the row."""
         self._admission = Admission([], [], next_id)
 
     def admit(self, batches: Sequence[Batch]) -> Admission:
@@ -55,6 +66,9 @@ class Intake:
         admission = self._admission
         admission.outcomes = [Outcome() for _ in batches]
         live = [pair for pair in zip(batches, admission.outcomes, strict=True) if self._take_position(*pair)]
+        for batch, _ in live:
+            if batch.parts:
+                self._look_at_parts(batch)
         for month in sorted({month for batch, _ in live for month in batch.rows}):
             self._admit_month(month, live)
         for batch, outcome in live:
@@ -69,6 +83,12 @@ class Intake:
                 tally.add(batch.source, batch.arrived_at, outcome)
         tally.write(self._cx)
         return admission
+
+    def _look_at_parts(self, batch: Batch) -> None:
+        for month, lines in batch.row_lines.items():
+            for row, line in zip(batch.rows[month], lines, strict=True):
+                if line in batch.parts:
+                    self._parts[id(row)] = batch.parts[line]
 
     def _take_position(self, batch: Batch, outcome: Outcome) -> bool:
         """Whether the batch is to be looked at: its position is free, or it has none."""
@@ -142,6 +162,8 @@ class Intake:
         for id_, row in enumerate(free, admission.next_id):
             row[0] = id_
         admission.next_id += len(free)
+        if self._parts:
+            self._allowances.reduce(self._cx, free, self._parts)
         transactions.insert(self._cx, month, free)
         self._keys.add(month, free)
         admission.stored += free

@@ -2,8 +2,8 @@
 
 import sqlite3
 import zlib
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
@@ -17,9 +17,17 @@ ACCOUNT_COLUMNS: Final = ", ".join(_ACCOUNT_COLUMNS)
 LINE_COLUMNS: Final = ", ".join(Line.__struct_fields__)
 
 
-def provisioned(cx: sqlite3.Connection) -> Provisioned:
-    """Everything that is provisioned."""
-    return Provisioned(get_accounts(cx), get_lines(cx), tariffs_in_force(cx))
+_OF_RATING: Final = frozenset(
+    {"account", "currency", "timezone", "credit_limit_micros", "tariff", "cycle_day", "segment"}
+)
+"""Columns of an account; the others say whose it is, and where to write to it."""
+
+
+def provisioned(cx: sqlite3.Connection, *, for_rating: bool = False) -> Provisioned:
+    """Everything that is provisioned; `for_rating`, accounts have no names and addresses."""
+    accounts = get_accounts(cx, for_rating=for_rating)
+    numbers = {account.account: account.account for account in accounts}
+    return Provisioned(accounts, get_lines(cx, numbers), tariffs_in_force(cx), conversions(cx), get_favourites(cx))
 
 
 def put_accounts(cx: sqlite3.Connection, accounts: Iterable[Account], now: int) -> None:
@@ -43,9 +51,26 @@ def put_accounts(cx: sqlite3.Connection, accounts: Iterable[Account], now: int) 
     )
 
 
-def get_accounts(cx: sqlite3.Connection) -> list[Account]:
-    """All accounts."""
-    return [Account(*row) for row in cx.execute(f"SELECT {ACCOUNT_COLUMNS} FROM accounts")]
+def get_accounts(cx: sqlite3.Connection, *, for_rating: bool = False) -> list[Account]:
+    """All accounts; `for_rating` without what rating does not need."""
+    columns = ACCOUNT_COLUMNS
+    if for_rating:
+        left_out = {"name": "''"}
+        columns = ", ".join(c if c in _OF_RATING else left_out.get(c, "NULL") for c in _ACCOUNT_COLUMNS)
+    # Equal texts are one: of hundreds of thousands of accounts most share their currency, zone and tariff.
+    same: dict[Any, Any] = {}
+    once = same.setdefault
+    return [
+        Account(
+            account, name, email, once(currency, currency), once(timezone, timezone), credit_limit,
+            once(tariff, tariff), once(agent, agent), cycle_day, fax, pager, phone, once(language, language),
+            once(segment, segment),
+        )
+        for (
+            account, name, email, currency, timezone, credit_limit, tariff, agent, cycle_day, fax, pager, phone,
+            language, segment,
+        ) in cx.execute(f"SELECT {columns} FROM accounts")
+    ]  # fmt: skip
 
 
 def has_account(cx: sqlite3.Connection, account: str) -> bool:
@@ -75,27 +100,73 @@ def put_owners(cx: sqlite3.Connection, lines: Iterable[Line]) -> None:
     )
 
 
-def get_lines(cx: sqlite3.Connection) -> list[Line]:
-    """All lines, in the order of their files."""
-    return [Line(*row) for row in cx.execute(f"SELECT {LINE_COLUMNS} FROM lines ORDER BY position")]
+def put_favourites(cx: sqlite3.Connection, favourites: Mapping[str, Sequence[str]]) -> None:
+    """Replace the favourite numbers of these accounts; those of others stay."""
+    cx.executemany("DELETE FROM favourites WHERE shard = 0 AND account = ?", [(account,) for account in favourites])
+    cx.executemany(
+        "INSERT INTO favourites VALUES (0, ?, ?, ?)",
+        [
+            (account, number, place)
+            for account, numbers in favourites.items()
+            for place, number in enumerate(numbers, start=1)
+        ],
+    )
+
+
+def get_favourites(cx: sqlite3.Connection) -> dict[str, tuple[str, ...]]:
+    """The favourite numbers of all accounts that have some, in the order of their file."""
+    found: dict[str, list[str]] = {}
+    for account, number in cx.execute("SELECT account, number FROM favourites ORDER BY account, position"):
+        found.setdefault(account, []).append(number)
+    return {account: tuple(numbers) for account, numbers in found.items()}
+
+
+def get_lines(cx: sqlite3.Connection, numbers: Mapping[str, str]) -> list[Line]:
+    """All lines, in the order of their files. `numbers`: those of accounts, as the accounts have them."""
+    same: dict[Any, Any] = {}  # as above
+    once = same.setdefault
+    return [
+        Line(
+            line, once(service, service), once(from_on, from_on), numbers.get(account, account),
+            once(provider, provider), once(switch, switch), once(tariff, tariff),
+        )
+        for line, service, from_on, account, provider, switch, tariff in cx.execute(
+            f"SELECT {LINE_COLUMNS} FROM lines ORDER BY position"
+        )
+    ]  # fmt: skip
 
 
 def add_tariff(cx: sqlite3.Connection, text: TariffText, tariff: Tariff, now: int) -> int:
-    """Keep a version of a tariff; returns its id. The very text that is in force already is not added again."""
+    """Keep a version of a tariff; returns its id. The very text that is in force already is not added again.
+
+    For each currency to which it states a conversion it has a further row, so that the tariff of a transaction says
+    the currency of its charge too.
+    """
     deck = zlib.compress(text.deck.encode(), 6)
     newest = cx.execute(
-        "SELECT id, toml, deck_zlib FROM tariffs WHERE name = ? AND valid_from_at IS ? ORDER BY id DESC LIMIT 1",
+        "SELECT id, toml, deck_zlib FROM tariffs WHERE name = ? AND valid_from_at IS ? AND base_id IS NULL"
+        " ORDER BY id DESC LIMIT 1",
         (tariff.name, tariff.valid_from_at),
     ).fetchone()
     if newest and newest[1] == text.toml and zlib.decompress(newest[2]) == text.deck.encode():
         return int(newest[0])
     (number,) = cx.execute("SELECT coalesce(max(id), 0) + 1 FROM tariffs").fetchone()
     cx.execute(
-        "INSERT INTO tariffs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO tariffs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
         (
             number, tariff.name, tariff.valid_from_at, tariff.currency, tariff.decimals, now,
             text.toml_name, text.toml, text.deck_name, deck,
         ),
+    )  # fmt: skip
+    cx.executemany(
+        "INSERT INTO tariffs VALUES (?, ?, ?, ?, ?, ?, ?, '', ?, x'', ?, ?)",
+        [
+            (
+                number + further, tariff.name, tariff.valid_from_at, currency, tariff.decimals, now,
+                text.toml_name, text.deck_name, number, f"{rate:f}",
+            )
+            for further, (currency, rate) in enumerate(tariff.conversion, start=1)
+        ],
     )  # fmt: skip
     return int(number)
 
@@ -104,18 +175,40 @@ def tariffs_in_force(cx: sqlite3.Connection) -> list[tuple[int, TariffText]]:
     """The version that counts of each name and validity date."""
     return _texts(
         cx.execute(
-            "SELECT id, toml, deck_zlib, toml_name, deck_name FROM tariffs"
-            " WHERE id IN (SELECT max(id) FROM tariffs GROUP BY name, valid_from_at) ORDER BY id"
+            f"SELECT id, toml, deck_zlib, toml_name, deck_name FROM tariffs WHERE id IN ({_IN_FORCE}) ORDER BY id"
         )
     )
+
+
+_IN_FORCE: Final = "SELECT max(id) FROM tariffs WHERE base_id IS NULL GROUP BY name, valid_from_at"
+
+
+def conversions(cx: sqlite3.Connection) -> dict[int, dict[str, int]]:
+    """Of the versions that count and state conversions: the row of each currency."""
+    found: dict[int, dict[str, int]] = {}
+    for base, currency, number in cx.execute(
+        f"SELECT base_id, currency, id FROM tariffs WHERE base_id IN ({_IN_FORCE}) ORDER BY id"
+    ):
+        found.setdefault(base, {})[currency] = number
+    return found
 
 
 def get_tariff(cx: sqlite3.Connection, number: int) -> TariffText:
     """The texts of a version, whether still in force or not."""
     ((_, text),) = _texts(
-        cx.execute("SELECT id, toml, deck_zlib, toml_name, deck_name FROM tariffs WHERE id = ?", (number,))
+        cx.execute(
+            "SELECT id, toml, deck_zlib, toml_name, deck_name FROM tariffs"
+            " WHERE id = (SELECT coalesce(base_id, id) FROM tariffs WHERE id = ?)",
+            (number,),
+        )
     )
     return text
+
+
+def currency_of(cx: sqlite3.Connection, number: int) -> str:
+    """The currency of the charges by a version, or by its conversion to another one."""
+    ((currency,),) = cx.execute("SELECT currency FROM tariffs WHERE id = ?", (number,))
+    return str(currency)
 
 
 def tariff_terms(cx: sqlite3.Connection) -> dict[int, tuple[str, str, int]]:

@@ -12,7 +12,9 @@ from typing import Final, Literal
 
 import msgspec
 
+from rating.allowances.parts import Parts
 from rating.store import suspense, transactions
+from rating.store.allowances import Allowances
 from rating.store.arrivals import DAY_US
 from rating.store.batch import COLUMN, Row, Suspended, content_of
 from rating.store.correlation import claim
@@ -32,6 +34,8 @@ class Retried(msgspec.Struct, frozen=True, gc=False):
     row: Row | None
     """With the arrival of the record, not of this trial."""
     suspended: Suspended | None
+    parts: Parts | None = None
+    """As a batch has them of a row."""
 
 
 class Trial(msgspec.Struct, frozen=True, gc=False):
@@ -60,12 +64,22 @@ class Recycling:
     """Takes the records of one store transaction; the caller begins and commits it."""
 
     def __init__(
-        self, cx: sqlite3.Connection, next_id: int, months: set[int], keys: NaturalKeys, actor: str, now: int
+        self,
+        cx: sqlite3.Connection,
+        next_id: int,
+        months: set[int],
+        keys: NaturalKeys,
+        allowances: Allowances,
+        actor: str,
+        now: int,
     ) -> None:
         """`months` are the partitions that exist, `keys` those of their transactions (both added to here)."""
         self._cx = cx
         self._keys = keys
         self._months = months
+        self._allowances = allowances
+        self._parts: dict[int, Parts] = {}
+        """What the charges of some rows are made of, by the `id()` of the row."""
         self._actor = actor
         self._now = now
         self._done = Readmission([], [], next_id)
@@ -75,6 +89,7 @@ class Recycling:
         """Store what can be, and say what became of each; of two with one natural key the first is stored."""
         still = suspense.still_open(self._cx, {one.record.id: one.record.line for one in retried})
         self._records = {one.record.id: one.record for one in retried}
+        self._parts = {id(one.row): one.parts for one in retried if one.parts is not None}
         rows: dict[int, list[tuple[int, Row]]] = {}
         for one in retried:
             if one.record.id not in still:
@@ -125,6 +140,8 @@ class Recycling:
         for id_, row in enumerate(free, self._done.next_id):
             row[0] = id_
         self._done.next_id += len(free)
+        if self._parts:
+            self._allowances.reduce(self._cx, free, self._parts)
         transactions.insert(self._cx, month, free)
         self._keys.add(month, free)
         return refused
