@@ -31,8 +31,9 @@ class Usage(NamedTuple):
     charge_micros: int
     duration_us: int
     calls: int
-    """Answered ones."""
+    """Answered ones; a reversal takes one away."""
     transactions: int
+    """Rows, reversals too."""
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -81,6 +82,8 @@ class Counters:
         self._fresh: dict[str, _Fresh] = {}
         self.covers_id = 0
         """The last transaction counted."""
+        self.restored_id = 0
+        """The last one that the snapshot covers with which they began."""
 
     def follow(self, accounts: dict[str, Account]) -> bool:
         """Take over newly imported accounts; True if periods of accounts with counters have moved, and the counters
@@ -109,7 +112,7 @@ class Counters:
             fresh.transactions += 1
             if duration_us:
                 fresh.duration_us += duration_us
-                fresh.calls += 1
+                fresh.calls += 1 if duration_us > 0 else -1
         self.covers_id = covers_id
 
     def count(self, account: str, answer_at: int, charge_micros: int, duration_us: int) -> None:
@@ -121,7 +124,7 @@ class Counters:
         fresh.transactions += 1
         if duration_us:
             fresh.duration_us += duration_us
-            fresh.calls += 1
+            fresh.calls += 1 if duration_us > 0 else -1
 
     def _find(self, account: str, at: int) -> "_Fresh":
         """The fresh counter of an account around an instant; what it gathered before, in other periods, is settled."""
@@ -222,7 +225,7 @@ class Counters:
             sums[usage.account, usage.starts_at] = list(usage[3:])
             if usage.period == BILL_CYCLE:
                 self._totals.setdefault(usage.account, [0])[0] += usage.charge_micros
-        self.covers_id = covers_id
+        self.covers_id = self.restored_id = covers_id
 
 
 def unpack(parts: Iterable[bytes]) -> Iterator[Usage]:

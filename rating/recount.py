@@ -20,7 +20,7 @@ _QUARTER_US: Final = 900 * MICROS
 Key = tuple[str, str, str]
 """Account, period (`month` or `bill-cycle`), and its first day."""
 Sums = tuple[int, int, int, int]
-"""Charge in micro-units, duration in microseconds, answered calls, transactions."""
+"""Charge in micro-units, duration in microseconds, answered calls (less those that were taken back), transactions."""
 
 
 class Difference(NamedTuple):
@@ -94,7 +94,7 @@ def _quarters(cx: sqlite3.Connection, upto: int) -> Iterator[tuple[Any, ...]]:
         for start in range(first, min(last, upto) + 1, 50_000):
             yield from cx.execute(
                 f"SELECT account, answer_at / {_QUARTER_US} * {_QUARTER_US}, {_sum('charge_micros')},"
-                f" {_sum('duration_us')}, sum(duration_us > 0), count(*)"
+                f" {_sum('duration_us')}, sum(duration_us > 0) - sum(duration_us < 0), count(*)"
                 f" FROM {table_of(month)} WHERE id >= ? AND id <= ? GROUP BY 1, 2",
                 (start, min(start + 49_999, upto)),
             ).fetchall()

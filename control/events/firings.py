@@ -72,10 +72,6 @@ class Marks:
             for key in [key for key in known if key[0] == event]:
                 del known[key]
 
-    def has_fired(self, event: int, account: str) -> bool:
-        """Whether it ever did for the account."""
-        return (event, account) in self._marks
-
     def owes_no_more(self, event: int, account: str) -> None:
         """What an account owes is not above its limit: when it is again, that became true anew."""
         self._owing.pop((event, account), None)

@@ -7,7 +7,7 @@ until something becomes true (`lanes`). Only then, or where a period begins, are
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from control.events.account_view import Accounts
 from control.events.evaluation import most_of
@@ -18,10 +18,20 @@ from control.events.readings import SumsOf
 from control.events.tallies import Past, Series, Tallies
 from control.events.turn import Turn
 from control.events.watched import Reach, Watched
-from rating.store.batch import COLUMN, Row
+from rating.store.batch import COLUMN, CORRECTION_KEY, Row
 
 _ACCOUNT: Final = COLUMN["account"]
 _ANSWER_AT: Final = COLUMN["answer_at"]
+_KEY: Final = COLUMN["key"]
+
+
+class _Held(NamedTuple):
+    """A reversal that is not looked at before what is charged instead, which follows it: between the two an account
+    seems to owe less than it ever did, and an event would become true anew."""
+
+    lead: Lane
+    due: list[Lane]
+    row: Row
 
 
 class Lookout:
@@ -81,35 +91,26 @@ class Lookout:
         if not self._reach:
             return turn.firings
         leads = self._leads
+        held: _Held | None = None
         for row in rows:
             lead = leads.get(row[_ACCOUNT]) or self._open(row[_ACCOUNT])
+            due: list[Lane] | None = None
+            if held is not None:
+                if held.lead is lead and held.row[_ANSWER_AT] == row[_ANSWER_AT]:
+                    due = held.due
+                else:
+                    self._look(held.lead, held.due, held.row, turn)
+                held = None
             if not lead.begins <= row[_ANSWER_AT] < lead.ends:
                 self._move(lead, row, turn)
-            charge, duration_us = row[CHARGE], row[DURATION]
-            lane: Lane | None = lead
-            due: list[Lane] | None = None
-            while lane is not None:
-                plan, closely = lane.plan, lane.closely
-                near = closely is not None and closely.count(charge)
-                if plan.charges:
-                    lane.charge_micros = total = lane.charge_micros + charge
-                    near = near or total > lane.charge_room or charge < 0  # below 0: what held may not hold now
-                if duration_us:
-                    if plan.minutes:
-                        lane.duration_us = total = lane.duration_us + duration_us
-                        near = near or total > lane.duration_room
-                    if plan.calls:
-                        lane.calls = total = lane.calls + 1
-                        near = near or total > lane.calls_room
-                if near:
-                    due = [*(due or ()), lane]
-                lane = lane.after
-                while lane and not (
-                    matches(row) if (matches := lane.plan.matches) else row[lane.plan.column] == lane.plan.wanted
-                ):
-                    lane = lane.after
+            due = _count(lead, row, due)
             if due:  # not before every lane has counted the row: an event may have conditions in several
-                self._look(lead, due, row, turn)
+                if row[_KEY] == CORRECTION_KEY and (row[CHARGE] < 0 or row[DURATION] < 0):
+                    held = _Held(lead, due, row)
+                else:
+                    self._look(lead, due, row, turn)
+        if held is not None:
+            self._look(held.lead, held.due, held.row, turn)
         return turn.firings
 
     def sums_of(self, account: str, past: Past, before: int) -> SumsOf:
@@ -183,3 +184,31 @@ class Lookout:
             if not self._marks.has_all(event.id, account, judgement):
                 unseen.add(event.id)
         return unseen
+
+
+def _count(lead: Lane, row: Row, due: list[Lane] | None) -> list[Lane] | None:
+    """Count a row in the lanes of its account that it belongs to; those to be looked at, with the ones that are due
+    already."""
+    charge, duration_us = row[CHARGE], row[DURATION]
+    lane: Lane | None = lead
+    while lane is not None:
+        plan, closely = lane.plan, lane.closely
+        near = closely is not None and closely.count(charge)
+        if plan.charges:
+            lane.charge_micros = total = lane.charge_micros + charge
+            near = near or total > lane.charge_room or charge < 0  # below 0: what held may not hold now
+        if duration_us:
+            if plan.minutes:
+                lane.duration_us = total = lane.duration_us + duration_us
+                near = near or total > lane.duration_room or duration_us < 0
+            if plan.calls:
+                lane.calls = total = lane.calls + (1 if duration_us > 0 else -1)
+                near = near or total > lane.calls_room or duration_us < 0
+        if near and not any(one is lane for one in due or ()):
+            due = [*(due or ()), lane]
+        lane = lane.after
+        while lane and not (
+            matches(row) if (matches := lane.plan.matches) else row[lane.plan.column] == lane.plan.wanted
+        ):
+            lane = lane.after
+    return due

@@ -32,20 +32,20 @@ class Sums(msgspec.Struct, gc=False):
     duration_us: int = 0
     """Not rounded."""
     calls: int = 0
-    """Answered ones."""
+    """Answered ones; a reversal takes one away."""
     largest_micros: int = 0
     """The greatest charge of a single one."""
     transactions: int = 0
 
     def add(self, charge_micros: int, duration_us: int) -> None:
-        """Count one transaction."""
+        """Count one transaction, or with negative numbers its reversal."""
         self.charge_micros += charge_micros
         self.transactions += 1
         if charge_micros > self.largest_micros:
             self.largest_micros = charge_micros
         if duration_us:
             self.duration_us += duration_us
-            self.calls += 1
+            self.calls += 1 if duration_us > 0 else -1
 
     def join(self, other: "Sums") -> None:
         """Count what another counted."""

@@ -14,7 +14,9 @@ from rating.search.seeking import lines_of
 from rating.store.batch import COLUMN, COLUMNS, Row
 from rating.store.partitions import SEGMENT_BITS, table_of
 
-_NEEDED: Final = {"id", "answer_at", "account", "charge_micros", "duration_us", "called", "place_called", *EXACT}
+_NEEDED: Final = {
+    "id", "answer_at", "account", "charge_micros", "duration_us", "called", "place_called", "key", *EXACT,
+}  # fmt: skip
 _ROW: Final = ", ".join(name if name in _NEEDED else "NULL" for name in COLUMNS)
 _IDS: Final = 10_000
 """Transactions of one statement."""

@@ -21,6 +21,9 @@ ACCOUNTS_BY_LINE: Final = 100
 _IDS: Final = 50_000
 """Transactions of one statement: a long read would keep the write-ahead log from being reset."""
 
+_STANDING_CHARGE: Final = "CASE WHEN id IN (SELECT original FROM rerated) THEN 0 ELSE charge_micros END"
+"""What was charged wrongly is nobody's greatest charge."""
+
 
 class Quarter(NamedTuple):
     """An account's transactions in a quarter of an hour."""
@@ -89,7 +92,8 @@ def _grouped(
     called, place = "called" if countries else "NULL", "place_called" if filters.place else "NULL"
     columns = (
         f"account, answer_at / {QUARTER_US} * {QUARTER_US}, {called}, {place},"
-        f" {_sum('charge_micros')}, {_sum('duration_us')}, sum(duration_us > 0), max(charge_micros), count(*), max(id)"
+        f" {_sum('charge_micros')}, {_sum('duration_us')}, sum(duration_us > 0) - sum(duration_us < 0),"
+        f" max({_STANDING_CHARGE}), count(*), max(id)"
     )
     for month in months:
         table = table_of(month)

@@ -6,14 +6,16 @@ import contextlib
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
 
 from mediation.pipeline.metrics import PipelineMetrics
 from rating.counters import Counters
 from rating.store.batch import Batch, Outcome, Row
-from rating.store.port import Store
+from rating.store.port import Count, Store
 from rating.store.recycling import Readmission, Retried
+
+T = TypeVar("T")
 
 log: Final = logging.getLogger(__name__)
 
@@ -83,11 +85,11 @@ class StoreOwner:
         self._written: set[asyncio.Future[Outcome]] = set()  # of those: handed to the store
         self._permits = asyncio.Semaphore(WRITES_UNDER_WAY)
         self._one_standstill = asyncio.Lock()
-        self._snapshot_at = counters.covers_id
+        self._snapshot_at = counters.restored_id
         self.commits = 0
         """Since the start."""
-        self._recycling: set[asyncio.Task[Readmission]] = set()
-        self._failure: Exception | None = None  # of a recycling: nothing else may be written after it
+        self._writing: set[asyncio.Task[Any]] = set()
+        self._failure: Exception | None = None  # of something in between: nothing else may be written after it
 
     @property
     def queued(self) -> int:
@@ -140,26 +142,32 @@ class StoreOwner:
     async def recycle(self, retried: Sequence[Retried], actor: str, now: int) -> Readmission:
         """Take suspended records that were processed again out of suspense, in one store transaction between those of
         the queue. Raises Stopping: then nothing was changed; or StoreFailed: then it is over, as it is for `run`."""
+        return await self.in_between(lambda count: self._store.recycle(retried, actor, now, count))
+
+    async def in_between(self, write: Callable[[Count], Awaitable[T]]) -> T:
+        """Have transactions written that do not come from the queue, in a store transaction between those that do:
+        `write` hands the store what it is given, so that they are counted and watched. Raises Stopping: then nothing
+        was written; or StoreFailed: then it is over, as it is for `run`."""
         if self._stopping:
             raise Stopping
         # Shielded: who asked may go away, and the permit must be held until the store is done.
-        writing = asyncio.create_task(self._recycle(retried, actor, now), name="recycling")
-        self._recycling.add(writing)
-        writing.add_done_callback(self._recycling.discard)
+        writing = asyncio.create_task(self._write_between(write), name="writing in between")
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
         return await asyncio.shield(writing)
 
-    async def _recycle(self, retried: Sequence[Retried], actor: str, now: int) -> Readmission:
+    async def _write_between(self, write: Callable[[Count], Awaitable[T]]) -> T:
         async with self._permits:
             try:
                 counting = _Counting(self.counters, self._watch)
-                readmission = await self._store.recycle(retried, actor, now, counting)
+                written = await write(counting)
             except Exception as failure:
                 self._failure = failure
                 self.stop()
                 raise
         if counting.acted:
             self._acted()
-        return readmission
+        return written
 
     async def run(self) -> None:
         """Empty the queue until `stop`; ends with the queue empty. Raises StoreFailed, and then it is over: whoever

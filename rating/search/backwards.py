@@ -7,7 +7,7 @@ from typing import Final
 
 from rating.search.reach import Partition, as_json, one_value
 from rating.search.seeking import Seek, matches
-from rating.search.totals import SUMS, Totals, add_sums
+from rating.search.totals import CALLS, SUMS, Totals, add_sums
 from rating.search.where import Where
 from rating.store.partitions import SEGMENT_BITS
 
@@ -141,11 +141,11 @@ def sum_of(cx: sqlite3.Connection, found: Found) -> Totals:
     if not found:
         return Totals()
     rows = " UNION ALL ".join(
-        f"SELECT charge_micros, duration_us, tariff, 1 FROM transactions_{month}"  # noqa: S608  # constants; values are bound
+        f"SELECT charge_micros, duration_us, {CALLS}, tariff, 1 FROM transactions_{month}"  # noqa: S608  # constants; values are bound
         " WHERE id IN (SELECT value FROM json_each(:ids))"
         for month in sorted({month for month, _ in found})
     )
-    table = f"WITH matches(charge, duration, tariff, hit) AS MATERIALIZED ({rows})"
+    table = f"WITH matches(charge, duration, calls, tariff, hit) AS MATERIALIZED ({rows})"
     return add_sums(Totals(), one_value(cx, f"{table} SELECT {SUMS}", {"ids": as_json(id_ for _, id_ in found)}))
 
 

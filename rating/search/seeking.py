@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rating.search.conditions import Condition
 from rating.search.reach import SEGMENT, Partition, as_json, one_value
+from rating.search.totals import CALLS
 from rating.search.where import Where
 
 
@@ -48,7 +49,7 @@ def seek_of(cx: sqlite3.Connection, conditions: Sequence[Condition]) -> Seek | N
 def matches(
     partitions: Iterable[Partition], segments: range, seek: Seek, where: Where, sort: str, account: str | None = None
 ) -> tuple[str, dict[str, int | str]] | None:
-    """The table `matches` (month, id, sort, charge, duration, tariff, hit) and what is bound in it; None if no
+    """The table `matches` (month, id, sort, charge, duration, calls, tariff, hit) and what is bound in it; None if no
     partition has such segments.
 
     It has the seek's transactions, of one account where that is given; `hit` says whether the conditions hold too.
@@ -65,12 +66,12 @@ def matches(
         values[f"s{partition.month}"] = as_json(own)
         # Without statistics SQLite would guess which index is best.
         selects.append(
-            f"SELECT {partition.month}, id, {sort}, charge_micros, duration_us, tariff, ({where.sql})"  # noqa: S608  # constants; values are bound
+            f"SELECT {partition.month}, id, {sort}, charge_micros, duration_us, {CALLS}, tariff, ({where.sql})"  # noqa: S608  # constants; values are bound
             f" FROM {partition.table} INDEXED BY {partition.table}_{seek.column}"
             f" WHERE {SEGMENT} IN (SELECT value FROM json_each(:s{partition.month}))"
             f" AND {seek.column} IN (SELECT value FROM json_each(:sought)){owner}"
         )
     if not selects:
         return None
-    columns = "month, id, sort, charge, duration, tariff, hit"
+    columns = "month, id, sort, charge, duration, calls, tariff, hit"
     return f"WITH matches({columns}) AS MATERIALIZED ({' UNION ALL '.join(selects)})", values

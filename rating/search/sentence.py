@@ -5,7 +5,6 @@ from typing import Final
 
 from rating.search.conditions import Condition
 from rating.search.totals import Totals
-from rating.search.values import duration_words, money_words
 
 _ORDER: Final = (
     "service", "type", "provider", "charge", "duration", "account", "line", "called", "destination", "place", "country",
@@ -57,12 +56,6 @@ def sentence(conditions: Sequence[Condition], totals: Totals | None) -> str:
         if phrases:
             parts.append(" and ".join(phrases))
     return " ".join([_calls(totals), *parts])
-
-
-def totals_words(totals: Totals) -> str:
-    """What it comes to: “18 calls, 43:12, $38.40”; several currencies each by itself."""
-    charges = [money_words(micros, currency) for currency, micros in sorted(totals.charge_micros.items())]
-    return ", ".join([_calls(totals), duration_words(totals.duration_us), *charges])
 
 
 def _calls(totals: Totals | None) -> str:

@@ -10,14 +10,18 @@ class Totals:
     """Over all matches, not only the page's."""
 
     count: int = 0
+    """Calls: what takes one back takes one away."""
     charge_micros: dict[str, int] = field(default_factory=dict)
     """By currency. A transaction without a tariff has none, and charges nothing."""
     duration_us: int = 0
 
 
+CALLS: Final = "CASE WHEN reverses IS NULL THEN 1 ELSE -1 END"
+"""How many calls a transaction is."""
+
 SUMS: Final = (
     "(SELECT json_group_array(json_array(currency, calls, charge, duration)) FROM"
-    " (SELECT tariffs.currency AS currency, count(*) AS calls, sum(matches.charge) AS charge,"
+    " (SELECT tariffs.currency AS currency, sum(matches.calls) AS calls, sum(matches.charge) AS charge,"
     " sum(matches.duration) AS duration FROM matches LEFT JOIN tariffs ON tariffs.id = matches.tariff"
     " WHERE matches.hit GROUP BY tariffs.currency))"
 )

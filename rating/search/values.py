@@ -145,11 +145,11 @@ def money_words(micros: int, currency: str | None) -> str:
 
 def duration_words(us: int) -> str:
     """As m:ss, or h:mm:ss from an hour on."""
-    whole, rest = divmod(us, MICROS)
+    whole, rest = divmod(abs(us), MICROS)
     minutes, seconds = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     clock = f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
-    return clock + (f".{rest:06d}".rstrip("0") if rest else "")
+    return ("-" if us < 0 else "") + clock + (f".{rest:06d}".rstrip("0") if rest else "")
 
 
 def _day_words(day: date) -> str:

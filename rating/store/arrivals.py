@@ -53,7 +53,7 @@ def account_for(cx: sqlite3.Connection, day: int) -> dict[str, dict[str, int]]:
     for month in partitions(cx):
         for source, stored in cx.execute(
             f"SELECT source, count(*) FROM {table_of(month)}"
-            " WHERE arrived_at >= ? AND arrived_at < ? AND reverses IS NULL GROUP BY source",
+            " WHERE arrived_at >= ? AND arrived_at < ? AND key >= 0 GROUP BY source",
             day_range,
         ):
             counts[names[source]]["stored"] += stored

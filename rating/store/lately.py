@@ -75,7 +75,7 @@ def _sums(cx: sqlite3.Connection, months: Iterable[int], after: int, since_at: i
     interpreter lock again, and beside a busy ingest that is a wait of its own."""
     recent = " UNION ALL ".join(
         f"SELECT destination, tariff, duration_us, charge_micros FROM {table_of(month)}"
-        " WHERE id > :after AND arrived_at >= :since AND reverses IS NULL"
+        " WHERE id > :after AND arrived_at >= :since AND key >= 0"
         for month in months
     )
     oldest = " UNION ALL ".join(
@@ -104,7 +104,7 @@ def _sums(cx: sqlite3.Connection, months: Iterable[int], after: int, since_at: i
 def _newest(cx: sqlite3.Connection, months: Iterable[int], after: int, shown: int) -> list[dict[str, Any]]:
     newest = " UNION ALL ".join(
         f"SELECT * FROM (SELECT id, json_array({', '.join(STORED_COLUMNS)}) AS row FROM {table_of(month)}"
-        " WHERE id > :after ORDER BY id DESC LIMIT :shown)"
+        " WHERE id > :after AND key >= 0 ORDER BY id DESC LIMIT :shown)"
         for month in months
     )
     (text,) = cx.execute(

@@ -20,6 +20,9 @@ IN_MEMORY: Final = 65_536
 AT_ONCE: Final = 2_000
 """Keys that a store transaction moves at least, while there are some to be moved."""
 
+_OF_RECORDS: Final = "key >= 0"
+"""Rows that correct a charge have no natural key: a record that comes again is compared with what was reported."""
+
 _SOURCE, _RECORD_ID, _START_AT, _KEY = (COLUMN[name] for name in ("source", "record_id", "start_at", "key"))
 
 
@@ -54,12 +57,15 @@ class NaturalKeys:
             ).fetchone()
             if some == 2 * IN_MEMORY:
                 cx.execute(
-                    f"INSERT INTO {keys} SELECT key, id FROM {table} WHERE id > ? ORDER BY key ON CONFLICT DO NOTHING",
+                    f"INSERT INTO {keys} SELECT key, id FROM {table} WHERE id > ? AND {_OF_RECORDS} ORDER BY key"
+                    " ON CONFLICT DO NOTHING",
                     (upto,),
                 )
                 _note(cx, month, last)
                 upto = last
-            self._recent[month] = dict(cx.execute(f"SELECT key, id FROM {table} WHERE id > ?", (upto,)))
+            self._recent[month] = dict(
+                cx.execute(f"SELECT key, id FROM {table} WHERE id > ? AND {_OF_RECORDS}", (upto,))
+            )
             if cx.execute(f"SELECT 1 FROM {keys} LIMIT 1").fetchone():  # names of ours
                 self._stored.add(month)
 

@@ -1,6 +1,7 @@
 """Transactions by month of their start in UTC: the names of the partitions, and their tables."""
 
 import sqlite3
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
@@ -87,6 +88,16 @@ def create_partition(cx: sqlite3.Connection, month: int) -> None:
 def partitions(cx: sqlite3.Connection) -> list[int]:
     """The months that exist, oldest first."""
     return [month for (month,) in cx.execute("SELECT month FROM partitions ORDER BY month")]
+
+
+def id_ranges(cx: sqlite3.Connection, upto: int) -> Iterator[tuple[int, int, int]]:
+    """Each partition that has transactions up to an id: its month, the first and the last of them."""
+    for month in partitions(cx):
+        # Each by itself: for both at once SQLite would read the whole table.
+        (first,) = cx.execute(f"SELECT min(id) FROM {table_of(month)}").fetchone()
+        (last,) = cx.execute(f"SELECT max(id) FROM {table_of(month)}").fetchone()
+        if first is not None and first <= upto:
+            yield month, first, min(last, upto)
 
 
 def last_id(cx: sqlite3.Connection) -> int:

@@ -109,5 +109,6 @@ def instant_text(at: int) -> str:
 
 def _seconds(us: int) -> int | msgspec.Raw:
     """Seconds as an exact JSON number."""
-    whole, rest = divmod(us, MICROS)
-    return msgspec.Raw(f"{whole}.{rest:06d}".rstrip("0").encode()) if rest else whole
+    whole, rest = divmod(abs(us), MICROS)
+    sign = "-" if us < 0 else ""
+    return msgspec.Raw(f"{sign}{whole}.{rest:06d}".rstrip("0").encode()) if rest else us // MICROS

@@ -11,7 +11,7 @@ from rating.store.partitions import partitions, table_of
 
 PIECES: Final = (1_000, 300, 100, 30, 10, 3, 1)
 """Rows, or keys, of one statement. Many, because the interpreter lock is given up once a statement: with executemany it
-is given up, and fought for, at every row. 1000 × 25 columns stay below SQLite's 32,766 variables. Of few sizes, because
+is given up, and fought for, at every row. 1000 × 27 columns stay below SQLite's 32,766 variables. Of few sizes, because
 a statement that SQLite has not met before takes longer to read than to carry out."""
 
 
@@ -25,16 +25,22 @@ def in_pieces(number: int) -> Iterator[tuple[int, int]]:
 
 
 @lru_cache(maxsize=64)
-def _insert(table: str, rows: int) -> str:
-    values = ", ".join(["(" + ", ".join("?" * len(COLUMNS)) + ")"] * rows)
-    return f"INSERT INTO {table} ({', '.join(COLUMNS)}) VALUES {values}"  # names of ours
+def _insert(table: str, columns: tuple[str, ...], rows: int) -> str:
+    values = ", ".join(["(" + ", ".join("?" * len(columns)) + ")"] * rows)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values}"  # names of ours
 
 
 def insert(cx: sqlite3.Connection, month: int, rows: Sequence[Row]) -> None:
     """Insert rows whose natural keys are known to be free."""
-    table = table_of(month)
+    insert_into(cx, table_of(month), COLUMNS, rows)
+
+
+def insert_into(
+    cx: sqlite3.Connection, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]], clash: str = ""
+) -> None:
+    """Insert rows of these columns, as many a statement as may be; `clash`: an ON CONFLICT clause."""
     for first, end in in_pieces(len(rows)):
-        cx.execute(_insert(table, end - first), list(chain.from_iterable(rows[first:end])))
+        cx.execute(_insert(table, columns, end - first) + clash, list(chain.from_iterable(rows[first:end])))
 
 
 def find_by_id(cx: sqlite3.Connection, transaction: int) -> Row | None:

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from control.events import event_rows
+from rating.store.batch import CORRECTION_KEY
 from tests.builders import an_account, micros
 from tests.event_site import UNIT, EventSite
 
@@ -37,6 +38,10 @@ class Naive:
         self.marked: set[tuple[Any, ...]] = set()
         self.fired: list[tuple[str, int, int, bool]] = []
         """Account, transaction, begin of the period, late."""
+
+    def take_back(self, call: Call) -> None:
+        """It is judged with what is charged instead, which is stored next."""
+        self.calls.append(call)
 
     def store(self, call: Call) -> None:
         self.calls.append(call)
@@ -92,7 +97,7 @@ class Naive:
             case "minutes":
                 return Fraction(sum(c["duration_us"] for c in calls), 60 * UNIT)
             case "calls":
-                return Fraction(sum(c["duration_us"] > 0 for c in calls))
+                return Fraction(sum((c["duration_us"] > 0) - (c["duration_us"] < 0) for c in calls))
         return Fraction(max([0, *(c["charge"] for c in calls)]))
 
 
@@ -214,6 +219,8 @@ calls = st.builds(
     st.sampled_from(sorted(CALLED)),
 )
 batches = st.lists(st.lists(calls, min_size=1, max_size=8), min_size=1, max_size=8)
+corrections = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 63), st.integers(0, 9)), max_size=6)
+"""After which batch, of which call so far, and what it is charged instead."""
 instants = st.sampled_from([SINCE, micros("2026-10-15T00:00:00Z"), micros("2026-11-16T00:00:00Z")])
 
 
@@ -245,21 +252,43 @@ def firings(site: EventSite, event: int) -> set[tuple[str, int, int, str, str]]:
 relaxed = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
+def charged_again(call: Call, charge: int) -> tuple[Call, Call]:
+    """What takes a call's charge back, and what is charged instead."""
+    taken_back = {"charge": -call["charge"], "duration_us": -call["duration_us"], "key": CORRECTION_KEY}
+    return call | taken_back, call | {"charge": charge, "key": CORRECTION_KEY}
+
+
 @relaxed
-@given(whens(st.one_of(fixed, averages)), batches, instants, instants, st.sets(st.integers(0, 7)))
+@given(whens(st.one_of(fixed, averages)), batches, corrections, instants, instants, st.sets(st.integers(0, 7)))
 def test_continuous_checks_fire_as_a_naive_recount_says_also_over_restarts(
-    when: dict[str, Any], traffic: list[list[Call]], created_at: int, opened_at: int, restarts: set[int]
+    when: dict[str, Any],
+    traffic: list[list[Call]],
+    corrected: list[tuple[int, int, int]],
+    created_at: int,
+    opened_at: int,
+    restarts: set[int],
 ) -> None:
     opened = {"1": opened_at, "2": SINCE}
     site, naive = a_site(opened), Naive(when, created_at, opened)
     event = site.prescribe(an_event(when, {"continuous": True}), created_at=created_at)
     fired = []
+    standing: list[Call] = []
     for number, batch in enumerate(traffic):
         if number in restarts:
             site.restart()
         fired += site.store(*batch)
         for call in batch:
             naive.store(call)
+        standing += batch
+        pairs = []
+        for _, which, charge in (one for one in corrected if one[0] == number):
+            which %= len(standing)
+            pairs.append(charged_again(standing[which], charge))
+            standing[which] = pairs[-1][1]
+        fired += site.store(*(row for pair in pairs for row in pair))
+        for taken_back, instead in pairs:
+            naive.take_back(taken_back)
+            naive.store(instead)
     assert [(f.account, f.transaction, f.period_start, f.late) for f in fired] == naive.fired
     assert {f.event for f in fired} <= {event.id}
 
@@ -268,11 +297,16 @@ def test_continuous_checks_fire_as_a_naive_recount_says_also_over_restarts(
 @given(
     st.one_of(st.tuples(whens(st.one_of(fixed, averages)), instants), st.tuples(of_debts, st.just(SINCE))),
     batches,
+    corrections,
     instants,
     st.sets(st.integers(0, 7)),
 )
 def test_periodic_and_one_time_checks_agree_with_continuous_ones_whenever_they_are_done(
-    made: tuple[dict[str, Any], int], traffic: list[list[Call]], opened_at: int, checked: set[int]
+    made: tuple[dict[str, Any], int],
+    traffic: list[list[Call]],
+    corrected: list[tuple[int, int, int]],
+    opened_at: int,
+    checked: set[int],
 ) -> None:
     when, created_at = made
     site = a_site({"1": opened_at, "2": SINCE})
@@ -280,8 +314,14 @@ def test_periodic_and_one_time_checks_agree_with_continuous_ones_whenever_they_a
         site.prescribe(an_event(when, check), created_at=created_at).id
         for check in ({"continuous": True}, {"every": "1h"}, {"once": "2026-11-20T12:00:00Z"})
     )
+    standing: list[Call] = []
     for number, batch in enumerate(traffic):
         site.store(*batch)
+        standing += batch
+        for _, which, charge in (one for one in corrected if one[0] == number):
+            pair = charged_again(standing[which % len(standing)], charge)
+            site.store(*pair)
+            standing[which % len(standing)] = pair[1]
         if number in checked:
             site.check(periodic)
     site.check(periodic)

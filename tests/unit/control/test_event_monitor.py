@@ -9,6 +9,7 @@ from control.events.account_view import sums_from
 from control.events.definition_json import parse_event
 from control.events.evaluation import trace
 from control.events.past import StoredPast
+from rating.store.batch import CORRECTION_KEY
 from tests.builders import ACCOUNT, NOW, an_account, micros
 from tests.event_site import UNIT, EventSite, an_event, charges
 
@@ -438,3 +439,39 @@ def test_what_a_late_record_made_true_besides_does_not_fire_when_the_other_reaso
     assert site.store({"charge": 0, "answer": "2026-11-12T12:00:00Z"}, {"charge": 0}) == []  # it was open in that week
     site.now = micros("2026-11-21T12:00:00Z")
     assert site.store({"charge": 0}) == []
+
+
+def test_between_the_reversal_of_a_charge_and_what_is_charged_instead_nobody_looks() -> None:
+    site = a_site(credit_limit_micros=10 * UNIT)
+    event = site.prescribe(an_event(LIMIT)).id
+    assert [one.event for one in site.store({"charge": 11})] == [event]
+    site.now = DECEMBER
+    assert site.store({"charge": 5}) == []  # it has owed too much since November
+    site.paid[ACCOUNT] += 2 * UNIT
+    taken_back = {"charge": -5, "duration_us": -61 * UNIT, "key": CORRECTION_KEY}
+    assert site.store(taken_back, {"charge": 6, "key": CORRECTION_KEY}) == []
+    assert site.store(taken_back | {"charge": -6}) == []
+    assert [one.event for one in site.store({"charge": 2})] == [event]  # by then it owed less than its limit
+
+
+def test_what_a_reversal_takes_away_may_come_again_and_make_an_event_true() -> None:
+    site = EventSite()
+    calls = {"measure": "calls", "above": 1, "period": "day", "service": "long-distance"}
+    minutes_of_data = {"measure": "minutes", "above": 10, "period": "day", "service": "data"}
+    site.prescribe(an_event({"all": [calls, minutes_of_data]}))
+    assert site.store({}, {}) == []
+    assert site.store({"duration_us": -61 * UNIT, "charge": -1, "key": CORRECTION_KEY}) == []
+    assert site.store({"duration_us": 1200 * UNIT, "service": "data"}) == []  # one call is left
+    assert [one.transaction for one in site.store({})] == [5]
+
+
+def test_a_charge_that_was_taken_back_is_not_the_greatest_of_its_period() -> None:
+    site = EventSite()
+    site.store(
+        {"charge": 50}, {"charge": 3}, {"charge": -50, "duration_us": -61 * UNIT, "key": CORRECTION_KEY}, {"charge": 5}
+    )
+    site.cx.execute("INSERT INTO rerated VALUES (1, 0, 3, 4, 1)")
+    assert site.prescribe(an_event({"measure": "charge", "period": "day", "above": 4}))
+    (fired,) = event_rows.list_firings(site.cx)
+    assert "5.00" in fired.trace
+    assert "50.00" not in fired.trace
