@@ -15,7 +15,7 @@ BROWSER := $(VENV)/.browser
 # Real peers as command=package; `make test-peers` installs the packages of the commands that are missing.
 PEERS := curl=curl sqlite3=sqlite3 kamailio=kamailio,kamailio-extra-modules,kamailio-utils-modules,kamailio-radius-modules sipp=sip-tester \
          radclient=freeradius-utils freeradius=freeradius \
-         chromium=chromium,fonts-dejavu-core systemd-analyze=systemd
+         chromium=chromium,fonts-dejavu-core systemd-analyze=systemd cc=gcc,libc6-dev
 
 # What `make bench` runs, and what `make run` adds to the command line.
 BENCHES ?= ingest rate
@@ -55,9 +55,10 @@ test-peers: $(BROWSER) ## as root: install the real peers with apt and test agai
 screenshots: $(BROWSER) ## pictures of the pages, for the documents (needs chromium)
 	$(BIN)/python -m tests.browser.screenshots web/screenshots
 
-torture: $(TOOLS) ## the test suite with its long versions: 200,000 calls rated twice, hundreds of rounds of kill -9
+torture: $(TOOLS) ## the test suite with its long versions: hundreds of rounds of kill -9, thousands of power failures
 	TOLLKEEPER_AGREEMENT_CALLS=200000 TOLLKEEPER_KILL_ROUNDS=50 TOLLKEEPER_KILL_ORDER_ROUNDS=300 \
-	TOLLKEEPER_KILL_BILL_ROUNDS=200 TOLLKEEPER_KILL_PAYMENT_ROUNDS=200 $(PYTEST)
+	TOLLKEEPER_KILL_BILL_ROUNDS=200 TOLLKEEPER_KILL_PAYMENT_ROUNDS=200 \
+	TOLLKEEPER_CRASH_IMAGES=2000 TOLLKEEPER_IO_FAULTS=0 TOLLKEEPER_PEERS=1 $(PYTEST)
 
 bench: $(PRODUCT) ## the benchmarks (BENCHES="ingest rate")
 	for bench in $(BENCHES); do $(BIN)/tollkeeper bench $$bench || exit 1; done

@@ -1,13 +1,15 @@
 """`bench ingest`: from a socket to durable, deduplicated, guided, rated and counted transactions."""
 
+import shutil
 import sqlite3
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from mediation.bench.events import prescribe
+from mediation.bench.preload import preload_live, preload_past
 from mediation.bench.sending import Load, sending
 from mediation.bench.site import RunningDaemon, Site, daemon
 from mediation.failure import Failure
@@ -37,15 +39,36 @@ class IngestOptions:
     prefixes: int
     events: int = 0
     """Account events on each account."""
+    preload: int = 0
+    """Rows of the months before."""
+    preload_live: int = 0
+    """Rows of this month."""
 
 
 def run_ingest(options: IngestOptions, directory: Path) -> dict[str, Any]:
-    """Measure in an empty directory; the contract's figures. Raises Failure if the store holds not what was sent."""
+    """Measure in an empty directory; the contract's figures. Raises Failure if the store holds not what was sent. Of a
+    store that is not empty at first also what an empty one takes, in the same run."""
+    preloaded = options.preload + options.preload_live
+    if not preloaded:
+        return _measure(options, directory)
+    (directory / "empty").mkdir()
+    empty = _measure(replace(options, preload=0, preload_live=0), directory / "empty")
+    shutil.rmtree(directory / "empty")
+    figures = _measure(options, directory)
+    growth = {"empty_per_s": empty["records_per_s"], "growth": figures["records_per_s"] / empty["records_per_s"]}
+    return figures | {"preloaded": preloaded} | {name: round(value, 3) for name, value in growth.items()}
+
+
+def _measure(options: IngestOptions, directory: Path) -> dict[str, Any]:
     site = Site(directory, options.accounts)
     site.provision(options.prefixes)
     if options.events:
         prescribe(site.store, options.events)
     now = datetime.now(UTC)
+    if options.preload:
+        preload_past(site, options.preload, now)
+    elif options.preload_live:
+        preload_live(site, options.preload_live, now)
     with daemon(site) as running:
         figures = _load(options, site, running, now)
         metrics = running.metrics()
@@ -54,7 +77,7 @@ def run_ingest(options: IngestOptions, directory: Path) -> dict[str, Any]:
     commits = metrics["tollkeeper_commit_seconds_count"]
     commit_records = max(1, round(metrics["tollkeeper_commit_records_total"] / commits))
     stored = _check(options, site, now)
-    floor = _floor(site, commit_records)
+    floor = _floor(options, site, commit_records)
     figures["floor_per_s"] = round(floor)
     figures["ratio"] = round(figures["records_per_s"] / floor, 3)
     figures |= {
@@ -93,7 +116,8 @@ def _check(options: IngestOptions, site: Site, now: datetime) -> int:
     cx = connect_reader(site.store)
     for month in partitions(cx):
         columns = "record_id, start_at, answer_at, duration_us, calling, called"
-        for row in cx.execute(f"SELECT {columns} FROM {table_of(month)}"):  # noqa: S608  # our own names
+        preloaded = options.preload + options.preload_live
+        for row in cx.execute(f"SELECT {columns} FROM {table_of(month)} WHERE id > ?", (preloaded,)):  # noqa: S608  # our own names
             stored += 1
             if hash(row) not in sent:
                 raise Failure(f"the store holds a record that was not sent: {row}")
@@ -104,11 +128,14 @@ def _check(options: IngestOptions, site: Site, now: datetime) -> int:
     return stored
 
 
-def _floor(site: Site, commit_records: int) -> float:
+def _floor(options: IngestOptions, site: Site, commit_records: int) -> float:
     """Rows per second of a bare executemany of the very same rows into the same tables and indexes."""
     source = connect_reader(site.store)
     rows = {
-        month: source.execute(f"SELECT {', '.join(COLUMNS)} FROM {table_of(month)} ORDER BY id").fetchall()  # noqa: S608  # names of our own
+        month: source.execute(
+            f"SELECT {', '.join(COLUMNS)} FROM {table_of(month)} WHERE id > ? ORDER BY id",  # noqa: S608  # names of our own
+            (options.preload + options.preload_live,),
+        ).fetchall()
         for month in partitions(source)
     }
     source.close()

@@ -111,11 +111,14 @@ def _explain(error: sqlite3.Error, path: Path) -> str:
         code == sqlite3.SQLITE_IOERR and shutil.disk_usage(path.parent).free < PAGE_BYTES
     ):
         return (
-            "the disk is full: free some space and start the daemon again, or repeat the command;"
+            f"the disk of {path} is full: free some space and start the daemon again, or repeat the command;"
             " nothing acknowledged is lost"
         )
     if code == sqlite3.SQLITE_IOERR:
-        return f"the disk failed ({error}): look at the kernel's log before trying again; nothing acknowledged is lost"
+        return (
+            f"the disk of {path} failed ({error}): look at the kernel's log before trying again;"
+            " nothing acknowledged is lost"
+        )
     if code == sqlite3.SQLITE_NOTADB:
         return f"{path} is not a Tollkeeper store ({error}): mind the path in [store] url"
     return f"{path}: {error}"

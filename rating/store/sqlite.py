@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
-from rating.provisioning import read_accounts, read_lines
+from rating.provisioning import read_accounts, read_favourites, read_lines
 from rating.store import partitions, positions, provisioning, snapshots, sources, suspense, transactions
+from rating.store.allowances import Allowances
 from rating.store.batch import Batch
 from rating.store.connection import PAGE_BYTES, Connection, explained
 from rating.store.errors import StoreError, StoreFailed, StoreLocked
@@ -20,15 +21,14 @@ from rating.store.migrations import Migration, migrate, require_current
 from rating.store.natural_keys import NaturalKeys
 from rating.store.port import Count, Provisioned, Replay
 from rating.store.recycling import Readmission, Recycling, Retried
+from rating.store.rerating import Correction, Rerated, Rerating, Run
+from rating.store.write_ahead_log import WAL_BYTES, WriteAheadLog
 from rating.tariff import Tariff, TariffText
 
 T = TypeVar("T")
 
 log: Final = logging.getLogger(__name__)
 
-WAL_BYTES: Final = 256 << 20
-"""The write-ahead log is copied into the file when it has grown to this. A page of the unique index that is written
-in many commits is copied once; a longer log would make the start after a crash slower."""
 WRITER_PRAGMAS: Final = (
     f"PRAGMA page_size = {PAGE_BYTES}",
     "PRAGMA journal_mode = WAL",
@@ -83,8 +83,10 @@ class SqliteStore:
         self._next_id = 1
         self._months: set[int] = set()
         self._keys = NaturalKeys()
+        self._log = WriteAheadLog(path)
+        self._allowances = Allowances()
         self._suspended_keys: set[int] = set()
-        self._failed = False
+        self._failed = self._closed = False
         self._failure: asyncio.Future[StoreFailed] = asyncio.get_running_loop().create_future()
 
     async def load(self) -> None:
@@ -96,6 +98,7 @@ class SqliteStore:
         last, months, self._suspended_keys = await self._writer.run(look)
         self._last_id, self._next_id = last, last + 1
         self._months = set(months)
+        await self._writer.run(self._log.take_over)
         await self._transaction(lambda cx: self._keys.load(cx, months))
 
     @property
@@ -104,7 +107,9 @@ class SqliteStore:
 
     async def write(self, take: Callable[[], Sequence[Batch]], count: Count) -> Admission:
         def write(cx: sqlite3.Connection) -> Admission:
-            admission = Intake(cx, self._next_id, self._months, self._keys, self._suspended_keys).admit(take())
+            admission = Intake(
+                cx, self._next_id, self._months, self._keys, self._suspended_keys, self._allowances
+            ).admit(take())
             count(cx, admission.stored)
             self._keys.move_some(cx)
             return admission
@@ -113,14 +118,29 @@ class SqliteStore:
 
     async def recycle(self, retried: Sequence[Retried], actor: str, now: int, count: Count) -> Readmission:
         def recycle(cx: sqlite3.Connection) -> Readmission:
-            readmission = Recycling(cx, self._next_id, self._months, self._keys, actor, now).take(retried)
+            readmission = Recycling(cx, self._next_id, self._months, self._keys, self._allowances, actor, now).take(
+                retried
+            )
             count(cx, readmission.stored)
             self._keys.move_some(cx)
             return readmission
 
         return await self._transaction(recycle, self._advance, is_short=False)
 
-    def _advance(self, written: Admission | Readmission) -> None:
+    async def rerate(
+        self, corrections: Sequence[Correction], run: Run, now: int, count: Count, begun: Callable[[Any, int], None]
+    ) -> Rerated:
+        def rerate(cx: sqlite3.Connection) -> Rerated:
+            rerated = Rerating(cx, self._next_id, self._allowances, run, now).take(corrections)
+            if rerated.is_new:
+                begun(cx, rerated.run)
+            count(cx, rerated.stored)
+            self._keys.move_some(cx)
+            return rerated
+
+        return await self._transaction(rerate, self._advance, is_short=False)
+
+    def _advance(self, written: Admission | Readmission | Rerated) -> None:
         """Transactions are committed: the next ids come after theirs."""
         self._next_id = written.next_id
         if written.stored:
@@ -153,6 +173,12 @@ class SqliteStore:
         await self._transaction(put)
         return len(lines)
 
+    async def import_favourites(self, text: str) -> int:
+        known = await self._reader.run(lambda cx: {account.account for account in provisioning.get_accounts(cx)})
+        favourites = await asyncio.to_thread(read_favourites, text, known.__contains__)
+        await self._transaction(lambda cx: provisioning.put_favourites(cx, favourites))
+        return sum(map(len, favourites.values()))
+
     async def import_tariff(self, text: TariffText, tariff: Tariff, now: int) -> int:
         return await self._transaction(lambda cx: provisioning.add_tariff(cx, text, tariff, now))
 
@@ -168,9 +194,6 @@ class SqliteStore:
             while rows := await self._reader.run(_replayed, month, start, self.last_id):
                 yield rows
                 start = rows[-1].id
-
-    async def suspense_by_reason(self) -> dict[str, int]:
-        return await self._reader.run(suspense.count_by_reason)
 
     async def read(self, query: Callable[..., T], *args: Any) -> T:
         return await self._reader.run(query, *args)
@@ -191,10 +214,17 @@ class SqliteStore:
             closing.cancel()
             await asyncio.wait({closing}, timeout=0.05)
         self._lock.close()
+        if not closing.cancelled():
+            closing.result()
 
     async def _close(self) -> None:
-        await self._reader.close()
-        await self._writer.close()
+        whole, self._closed = not (self._failed or self._closed), True
+        try:
+            if whole:
+                await self._writer.run(self._log.copy)  # SQLite does it too, and would not say that the disk failed
+        finally:
+            await self._reader.close()
+            await self._writer.close()
 
     async def _transaction(
         self,
@@ -216,12 +246,14 @@ class SqliteStore:
                 cx.execute("BEGIN IMMEDIATE")
                 result = work(cx)
                 cx.execute("COMMIT")
+                self._log.copy_if_long(cx)
             except sqlite3.Error:
                 self._failed = True
                 raise
             except BaseException:
                 cx.execute("ROLLBACK")
                 self._keys.rolled_back()
+                self._allowances.rolled_back()
                 self._months = set(partitions.partitions(cx))  # one that was made in it is gone
                 raise
             self._keys.committed()

@@ -5,11 +5,12 @@ Every wait is bounded, and only processes that were started here are ended.
 
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,14 +53,17 @@ def run_here(*arguments: str | Path, stdin: bytes = b"") -> "subprocess.Complete
 class DaemonProcess:
     """One `tollkeeper serve`."""
 
-    def __init__(self, config: Path) -> None:
+    def __init__(
+        self, config: Path, *, program: Iterable[str] | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """`environment`: variables besides those that are here."""
         self.log: list[str] = []
         """Lines of stderr, so far."""
         self.addresses: dict[str, Address] = {}
         self.was_ready = False
         self._speaks, self._ready = threading.Event(), threading.Event()
         self._process = subprocess.Popen(
-            (*PROGRAM, "serve", "--config", str(config)),
+            (*(program or PROGRAM), "serve", "--config", str(config)), env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, name="the daemon's stderr", daemon=True)

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from rating.store import write_ahead_log
+from rating.store.connection import PAGE_BYTES
 from rating.store.errors import SchemaTooOld, StoreError, StoreFailed, StoreLocked
 from rating.store.migrations import own_migrations
 from rating.store.sqlite import SqliteStore, check_schema, connect_reader, migrate_store
+from rating.store.write_ahead_log import WriteAheadLog
 from tests.builders import NOW, a_position, cdr_json
 from tests.contract.store_site import Site, SqliteEngine
 
@@ -104,12 +107,37 @@ async def test_what_was_committed_is_synced_by_a_write_ahead_log(site: Site) -> 
     assert pragmas == ["wal", 2]  # FULL
 
 
+async def test_a_long_log_is_copied_into_the_file(
+    site: Site, engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = engine.path.stat().st_size
+    monkeypatch.setattr(write_ahead_log, "WAL_BYTES", 100 * PAGE_BYTES)
+    for number in range(40):
+        await site.send(*(cdr_json(id=f"{number}-{n}", place="x" * 500) for n in range(20)))
+    assert engine.path.stat().st_size > before
+    assert engine.path.with_name(engine.path.name + "-wal").stat().st_size < 2 * 100 * PAGE_BYTES
+
+
+async def test_a_disk_that_fails_while_the_log_is_copied_ends_the_store(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_log: WriteAheadLog, _cx: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(WriteAheadLog, "copy_if_long", fails)
+        with pytest.raises(StoreFailed, match="disk I/O error"):
+            await site.send(cdr_json(id="one"))
+    await site.reopen()
+    assert [line["id"] for line in await site.exported()] == ["one"]  # it was committed before
+
+
 async def test_a_full_disk_ends_the_store_and_loses_nothing_that_was_committed(site: Site) -> None:
     assert isinstance(site.store, SqliteStore)
     assert await site.send(cdr_json(id="before"), position=a_position(1)) == (1, 0, 0)
     await site.store._writer.run(lambda cx: cx.execute("PRAGMA max_page_count = 1"))
     batch = site.batch(*(cdr_json(id=str(number), place="x" * 500) for number in range(2_000)), position=a_position(2))
-    with pytest.raises(StoreFailed, match="the disk is full: free some space and start the daemon again"):
+    with pytest.raises(StoreFailed, match="is full: free some space and start the daemon again"):
         await site.commit(batch)
     await site.reopen()
     assert [line["id"] for line in await site.exported()] == ["before"]

@@ -430,6 +430,18 @@ class TestCounters:
         assert covers_id == 3
         assert {usage.charge_micros for usage in unpack(parts)} == {30}
 
+    async def test_what_was_counted_again_at_the_start_is_in_a_snapshot_at_the_end(self) -> None:
+        store, counters = HandStore(), Counters({ACCOUNT: an_account()})
+        counters.restore(5, [])
+        counters.covers_id = 9  # what came after the snapshot was replayed
+        owner = StoreOwner(
+            cast(Store, store), counters, PipelineMetrics(CollectorRegistry(), {}), max_queued=1, max_commit=1
+        )
+        saving = asyncio.create_task(owner.save_snapshot())
+        await store.commit_all()
+        await saving
+        assert [covers_id for covers_id, _ in store.snapshots] == [9]
+
     async def test_a_snapshot_is_saved_now_and_then(self, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(owner_module, "SNAPSHOT_EVERY", 10)
         for _ in range(7):
