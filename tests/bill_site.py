@@ -63,13 +63,16 @@ class BillSite:
     def pay(self, units: int, account: str = ACCOUNT) -> int:
         self.keys += 1
         return record_payment(
-            self.cx, account, units * MICROS, "USD", actor="stella", key=f"k{self.keys}", now=self.now
+            self.cx, account, units * MICROS, self.currency(account), actor="stella", key=f"k{self.keys}", now=self.now
         ).entry.id
+
+    def currency(self, account: str) -> str:
+        return self.accounts[account].currency
 
     def credit(self, units: int, account: str = ACCOUNT) -> int:
         self.keys += 1
         return record_credit(
-            self.cx, account, units * MICROS, "USD", actor="stella", key=f"k{self.keys}", now=self.now
+            self.cx, account, units * MICROS, self.currency(account), actor="stella", key=f"k{self.keys}", now=self.now
         ).entry.id
 
     def take_back(self, entry: int, account: str = ACCOUNT) -> None:

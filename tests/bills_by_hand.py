@@ -25,7 +25,7 @@ def some_charges(
     line = LineSection("+12125550142", charges_micros, [call])
     document = Document(zone, [ProviderSection("Transcontinental", charges_micros, [line])])
     return Charges(
-        account, "Ada Lovelace", "USD", zone, cycle.period, cycle.start, cycle.end, 0, follows, charges_micros, 1, 4,
+        account, "Ada Lovelace", "USD", zone, cycle.period, cycle.start, cycle.end, 0, follows, charges_micros, 1,
         pack(document),
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from web.rendering import money
 from web.sheets import INNER, MUTED, SMALL, Column, Row, Sheets, Style
 
 ISSUER: Final = "Tollkeeper"
+"""Where the provider has not stated who issues its invoices."""
 _TITLE: Final = Style(BOLD, 20, 26)
 _LARGE: Final = Style(BOLD, 16, 22)
 _HEADING: Final = Style(BOLD, 10, 15)
@@ -29,9 +30,11 @@ _KEEP_LINE: Final = 60.0
 """Room for a line's headings and the first of its calls."""
 
 
-def invoice_pdf(bill: Bill, document: Document, issuer: str = ISSUER) -> bytes:
-    """An invoice as a PDF. Takes some tenths of a second for thousands of calls: call it in a thread."""
+def invoice_pdf(bill: Bill, document: Document) -> bytes:
+    """An invoice as a PDF; from a document without the calls of the bill it says what they come to, and where they are.
+    Takes some tenths of a second for thousands of calls: call it in a thread."""
     invoice = invoice_view(bill, document)
+    issuer = invoice.issuer or ISSUER
     sheets = Sheets((f"{issuer} · Invoice {invoice.number}", f"Account {invoice.account} · {invoice.issued_on}"))
     _letterhead(sheets, invoice, issuer)
     _sums(sheets, invoice)
@@ -40,12 +43,17 @@ def invoice_pdf(bill: Bill, document: Document, issuer: str = ISSUER) -> bytes:
         _discount(sheets, invoice, early if bill.total_due_micros > bill.discount.amount_micros else None)
     for section in invoice.sections:
         _provider(sheets, section, invoice.currency)
+    if document.calls < bill.calls:
+        words = f"Its {bill.calls:,} calls are too many to print: take them as CSV, where this invoice is online."
+        sheets.add(Row((words,), _WHOLE, _TEXT, above=16))
     _end(sheets, invoice)
     return sheets.pdf(f"Invoice {invoice.number}", issuer)
 
 
 def _letterhead(sheets: Sheets, invoice: InvoiceView, issuer: str) -> None:
     sheets.add(Row((issuer, f"Invoice {invoice.number}"), _TWO, _TITLE))
+    for line in invoice.letterhead:
+        sheets.add(Row((line,), _WHOLE, MUTED))
     sheets.add(Row((invoice.name,), _WHOLE, _HEADING, above=14))
     for name, value in (
         ("Account", invoice.account),
@@ -71,6 +79,7 @@ def _sums(sheets: Sheets, invoice: InvoiceView) -> None:
         ("Total outstanding", invoice.outstanding, True),
         *charges,
         ("Total charges", invoice.current_charges, True),
+        *([("Rounding", invoice.rounding, False)] if invoice.rounding else []),
         (f"Total due, {invoice.currency}", invoice.total_due, True),
     ):
         style = _STRONG if is_sum else _TEXT

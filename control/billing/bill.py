@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from control.billing.letterhead import Letterhead
+from control.currency import decimals_of
 from control.payments.discount import Offer
 
 VERSION: Final = 1
@@ -32,7 +34,7 @@ class Bill(msgspec.Struct, frozen=True):
     due_on: date
     currency: str
     decimals: int
-    """Places that its amounts are shown with: no amount has more."""
+    """Places that its amounts are shown with. On one that was never rounded no amount has more."""
     previous_balance_micros: int
     """The total due of the bill before it, 0 without one."""
     payments_micros: int
@@ -40,8 +42,9 @@ class Bill(msgspec.Struct, frozen=True):
     adjustments_micros: int
     """Credits, discounts and what was taken back since then; negative is in the account's favour."""
     current_charges_micros: int
+    """The sum of its sections: exact, also in parts of what can be paid."""
     total_due_micros: int
-    """Previous balance - payments + adjustments + current charges."""
+    """Previous balance - payments + adjustments + current charges + rounding."""
     discount: Offer | None
     """For paying early."""
     calls: int
@@ -50,6 +53,22 @@ class Bill(msgspec.Struct, frozen=True):
     """The last transaction that was there when it was reckoned: later ones are on later bills."""
     entry: int
     """The ledger's, that posts its charges."""
+    rounding_micros: int | None = None
+    """Brings the total due to what the currency can pay, together with what the bill before carried over. None on one
+    that was issued before bills were rounded."""
+    carried_micros: int = 0
+    """What rounding has left over, of this bill and all before it: never more than half of what can be paid, either
+    way. It counts as unbilled, and goes into the next bill's rounding."""
+
+    @property
+    def charged_micros(self) -> int:
+        """What it adds to what the account owes: current charges and rounding."""
+        return self.current_charges_micros + (self.rounding_micros or 0)
+
+    @property
+    def places(self) -> int:
+        """Decimals of its currency: what can be paid is shown with so many."""
+        return decimals_of(self.currency)
 
 
 class Call(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -104,6 +123,8 @@ class Document(msgspec.Struct, frozen=True, array_like=True):
     """The account's, by whose clock the calls are shown."""
     sections: list[ProviderSection]
     version: int = VERSION
+    letterhead: Letterhead | None = None
+    """None where the provider had stated none."""
 
     @property
     def charges_micros(self) -> int:
@@ -131,7 +152,7 @@ def unpack(stored: bytes) -> Document:
 
 
 def total_due(previous_balance_micros: int, payments_micros: int, adjustments_micros: int, charges_micros: int) -> int:
-    """What is owed with a bill, micro-units; negative is in the account's favour."""
+    """What is owed with a bill before it is rounded, micro-units; negative is in the account's favour."""
     return previous_balance_micros - payments_micros + adjustments_micros + charges_micros
 
 

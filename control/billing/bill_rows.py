@@ -10,6 +10,7 @@ import msgspec
 
 from control.billing.bill import Bill, Document, unpack
 from control.billing.cycles import Cycle
+from control.billing.parts import Part, part_of
 from control.payments.discount import Offer
 from rating.cdr import MICROS
 
@@ -17,7 +18,7 @@ _HEADER: Final = (
     "number", "account", "name", "period", "cycle_start", "cycle_end", "issued_at", "issued_on", "due_on", "currency",
     "decimals", "previous_balance_micros", "payments_micros", "adjustments_micros", "current_charges_micros",
     "total_due_micros", "discount_rule", "discount_micros", "discount_first_on", "discount_last_on", "calls",
-    "covers_id", "entry",
+    "covers_id", "entry", "rounding_micros", "carried_micros",
 )  # fmt: skip
 _COLUMNS: Final = ", ".join(_HEADER)
 _DISCOUNT: Final = _HEADER.index("discount_rule")
@@ -36,6 +37,7 @@ class Latest(msgspec.Struct, frozen=True, array_like=True):
     entry: int
     due_on: str
     total_due_micros: int
+    carried_micros: int
 
     def is_over(self, cycle: Cycle) -> bool:
         """Whether it is of a cycle, or of a later one. All three only rise from bill to bill, also when the account's
@@ -51,8 +53,18 @@ def bill(cx: sqlite3.Connection, number: int) -> Bill | None:
 
 def document(cx: sqlite3.Connection, number: int) -> Document:
     """One bill's document. The caller knows that the bill is there."""
+    return unpack(packed(cx, number))
+
+
+def part(cx: sqlite3.Connection, number: int, first: int, most: int) -> Part:
+    """At most so many calls of one bill, from the one with a number on (1 is the first)."""
+    return part_of(packed(cx, number), first, most)
+
+
+def packed(cx: sqlite3.Connection, number: int) -> bytes:
+    """One bill's document as it is stored."""
     (stored,) = cx.execute("SELECT document FROM bills WHERE number = ?", (number,)).fetchone()
-    return unpack(stored)
+    return bytes(stored)
 
 
 def bills_of(cx: sqlite3.Connection, account: str, *, limit: int, before: int | None = None) -> list[Bill]:
@@ -78,6 +90,15 @@ def newest_bills(
     rows = cx.execute(
         f"SELECT {_COLUMNS} FROM bills {'WHERE' if where else ''} {' AND '.join(where)} ORDER BY number DESC LIMIT ?",  # noqa: S608  # names of columns, no values
         (*values, limit),
+    )
+    return [_bill(row) for row in rows]
+
+
+def numbered(cx: sqlite3.Connection, numbers: Sequence[int]) -> list[Bill]:
+    """The bills of some numbers, the newest first."""
+    rows = cx.execute(
+        f"SELECT {_COLUMNS} FROM bills WHERE number IN (SELECT value FROM json_each(?)) ORDER BY number DESC",  # noqa: S608  # names of columns, no values
+        (msgspec.json.encode(numbers).decode(),),
     )
     return [_bill(row) for row in rows]
 
@@ -114,8 +135,8 @@ def latest_bills(cx: sqlite3.Connection, accounts: Sequence[str]) -> dict[str, L
     # One row: each costs another wait for the interpreter lock beside a busy ingest.
     (text,) = cx.execute(
         "SELECT json_group_array(json_array(b.account, b.number, b.period, b.cycle_start, b.cycle_end,"
-        " b.covers_id, b.entry, b.due_on, b.total_due_micros)) FROM json_each(?) wanted JOIN bills b ON b.number ="
-        " (SELECT max(number) FROM bills WHERE shard = 0 AND account = wanted.value)",
+        " b.covers_id, b.entry, b.due_on, b.total_due_micros, b.carried_micros)) FROM json_each(?) wanted"
+        " JOIN bills b ON b.number = (SELECT max(number) FROM bills WHERE shard = 0 AND account = wanted.value)",
         (msgspec.json.encode(accounts).decode(),),
     ).fetchone()
     return {latest.account: latest for latest in msgspec.json.decode(text, type=list[Latest])}
@@ -134,10 +155,11 @@ def insert(cx: sqlite3.Connection, bills: Sequence[tuple[Bill, bytes]]) -> None:
 
 
 def charged_by_account(cx: sqlite3.Connection) -> Iterator[tuple[str, int]]:
-    """What the bills of every account that has some have charged, in micro-units."""
+    """What the bills of every account that has some have charged, rounding included, in micro-units."""
     # In two parts, millions and the rest: in one a sum could go beyond SQLite's 64 bits.
+    charged = "(current_charges_micros + coalesce(rounding_micros, 0))"
     rows = cx.execute(
-        f"SELECT account, sum(current_charges_micros / {MICROS}), sum(current_charges_micros % {MICROS})"  # noqa: S608  # a number of ours
+        f"SELECT account, sum({charged} / {MICROS}), sum({charged} % {MICROS})"  # noqa: S608  # a number of ours
         " FROM bills WHERE shard = 0 GROUP BY account"
     )
     for account, whole, rest in rows:

@@ -8,18 +8,18 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from control.billing.bill import pack
 from control.billing.biller import BILLS_AT_A_TIME
 from control.billing.charges import Charges
-from control.billing.consolidate import COLUMNS, Offsets, Row, consolidate
-from control.billing.currency import decimals_of
+from control.billing.consolidate import Offsets, Row, consolidate
 from control.billing.due import Due
 from control.billing.gathering import Lots, gather, lots_for
-from rating.store.provisioning import tariff_terms
+from control.billing.letterhead import Letterhead
 
 MOST_BYTES: Final = 4 << 20
 """Of the documents that are handed over at a time, but for the last one's."""
-_TARIFF: Final = COLUMNS.index("tariff")
 
 
 def charges_of(
@@ -28,13 +28,13 @@ def charges_of(
     upto: int,
     directory: Path,
     progress: Callable[[int], None] = lambda _: None,
+    letterhead: Letterhead | None = None,
 ) -> Generator[list[Charges], None, None]:
     """The current charges of accounts, of the transactions up to an id, in the parts in which they are handed over.
 
-    Transactions are laid out in files in `directory` meanwhile; `progress` is told how many have been looked at.
+    Transactions are laid out in files in `directory` meanwhile; `progress` is told how many have been looked at;
+    `letterhead` stands on the invoices.
     """
-    terms = tariff_terms(cx)
-    decimals = {number: places for number, (_, _, places) in terms.items()}
     zones: dict[str, Offsets] = {}
     part: list[Charges] = []
     size = 0
@@ -49,7 +49,7 @@ def charges_of(
             for account in sorted(rows_of.keys() | set(carried)):
                 one = due[account]
                 offsets = zones.setdefault(one.account.timezone, Offsets(one.account.timezone))
-                part.append(charges_from(one, rows_of.pop(account, []), upto, decimals, offsets))
+                part.append(charges_from(one, rows_of.pop(account, []), upto, offsets, letterhead))
                 size += len(part[-1].document)
                 if len(part) == BILLS_AT_A_TIME or size > MOST_BYTES:
                     yield part
@@ -58,11 +58,12 @@ def charges_of(
         yield part
 
 
-def charges_from(one: Due, rows: Sequence[Row], upto: int, decimals: Mapping[int, int], offsets: Offsets) -> Charges:
-    """An account's charges from its transactions; `decimals` are those of the tariffs, `offsets` those of its zone."""
+def charges_from(
+    one: Due, rows: Sequence[Row], upto: int, offsets: Offsets, letterhead: Letterhead | None = None
+) -> Charges:
+    """An account's charges from its transactions; `offsets` are those of its zone."""
     account, cycle = one.account, one.cycle
-    document = consolidate(rows, account.timezone, offsets)
-    places = [decimals.get(tariff, 0) for tariff in {row[_TARIFF] for row in rows}]
+    document = msgspec.structs.replace(consolidate(rows, account.timezone, offsets), letterhead=letterhead)
     return Charges(
         account=account.account,
         name=account.name,
@@ -75,6 +76,5 @@ def charges_from(one: Due, rows: Sequence[Row], upto: int, decimals: Mapping[int
         follows=one.follows,
         charges_micros=document.charges_micros,
         calls=len(rows),
-        decimals=max([decimals_of(account.currency), *places]),
         document=pack(document),
     )

@@ -1,4 +1,5 @@
-"""What the bills of each account have charged, in memory: what is left of all its charges is unbilled."""
+"""What the bills of each account have charged, in memory: what is left of all its charges is unbilled, also what
+rounding has carried over."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -19,13 +20,13 @@ class Billed:
         return cls(dict(charged_by_account(cx)))
 
     def charged(self, account: str) -> int:
-        """Current charges of all bills of an account, in micro-units."""
+        """Current charges and rounding of all bills of an account, in micro-units."""
         return self._charged.get(account, 0)
 
     def apply(self, bills: Iterable[Bill]) -> None:
         """Bills were issued."""
         for bill in bills:
-            self._charged[bill.account] = self.charged(bill.account) + bill.current_charges_micros
+            self._charged[bill.account] = self.charged(bill.account) + bill.charged_micros
 
     def all(self) -> dict[str, int]:
         """Of every account that ever had a bill, as of now."""

@@ -26,8 +26,6 @@ class Charges(msgspec.Struct, frozen=True, array_like=True):
     """The account's latest bill when this was reckoned, 0 without one: if it has another by now, this is void."""
     charges_micros: int
     calls: int
-    decimals: int
-    """Places that the charges have, and the currency."""
     document: bytes
     """Packed."""
 

@@ -14,7 +14,7 @@ _QUARTER_US: Final = 900 * MICROS
 
 COLUMNS: Final = (
     "id", "account", "provider", "line", "answer_at", "calling", "called", "place_called", "destination", "type",
-    "service", "duration_us", "billed_s", "charge_micros", "units", "reverses", "tariff",
+    "service", "duration_us", "billed_s", "charge_micros", "units", "reverses",
 )  # fmt: skip
 """Of a transaction, what a bill needs."""
 _PROVIDER, _LINE, _ANSWER_AT = (COLUMNS.index(name) for name in ("provider", "line", "answer_at"))
@@ -48,7 +48,7 @@ def consolidate(rows: Iterable[Row], timezone: str, offsets: Offsets) -> Documen
     for row in sorted(rows, key=_order):
         (
             number, _, provider, line, answer_at, calling, called, place, destination, type_, service, duration_us,
-            billed_s, charge_micros, units, reverses, _,
+            billed_s, charge_micros, units, reverses,
         ) = row  # fmt: skip
         call = Call(
             answer_at, offsets.at(answer_at), display(called), place, destination, type_, service, duration_us,

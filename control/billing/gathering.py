@@ -3,7 +3,7 @@ in memory are only those of one lot of accounts."""
 
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 from zlib import crc32
@@ -12,7 +12,7 @@ import msgspec
 
 from control.billing.consolidate import COLUMNS, Row
 from control.billing.due import Due
-from rating.store.partitions import month_bounds, partitions, table_of
+from rating.store.partitions import id_ranges, month_bounds
 from rating.store.transactions import read_chunks
 
 ROWS_A_READ: Final = 20_000
@@ -77,7 +77,7 @@ class Lots:
 
 def lots_for(cx: sqlite3.Connection, upto: int) -> int:
     """How many lots the transactions of the store make, at most."""
-    transactions = sum(last - first + 1 for _, first, last in _ranges(cx, upto))
+    transactions = sum(last - first + 1 for _, first, last in id_ranges(cx, upto))
     return max(1, min(MOST_LOTS, -(-transactions // ROWS_A_LOT)))
 
 
@@ -89,7 +89,7 @@ def gather(
     latest_end = max((one.cycle.end for one in due.values()), default=0)
     where, values = _narrowed(due, latest_end)
     looked_at = 0
-    for month, first, last in _ranges(cx, upto):
+    for month, first, last in id_ranges(cx, upto):
         if month_bounds(month)[0] >= latest_end:  # nothing is answered before it starts
             continue
         for start in range(first - 1, last, ROWS_A_READ):
@@ -103,16 +103,6 @@ def gather(
                 ])  # fmt: skip
             looked_at += end - start
             progress(looked_at)
-
-
-def _ranges(cx: sqlite3.Connection, upto: int) -> Iterator[tuple[int, int, int]]:
-    """Each partition that has transactions up to an id: its month, the first and the last of them."""
-    for month in partitions(cx):
-        # Each by itself: for both at once SQLite would read the whole table.
-        (first,) = cx.execute(f"SELECT min(id) FROM {table_of(month)}").fetchone()  # noqa: S608  # a name of ours
-        (last,) = cx.execute(f"SELECT max(id) FROM {table_of(month)}").fetchone()  # noqa: S608  # a name of ours
-        if first is not None and first <= upto:
-            yield month, first, min(last, upto)
 
 
 def _narrowed(due: Mapping[str, Due], latest_end: int) -> tuple[str, tuple[int | str, ...]]:

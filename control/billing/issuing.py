@@ -13,7 +13,7 @@ from control.billing import bill_rows
 from control.billing.bill import Bill, total_due
 from control.billing.bill_rows import Latest
 from control.billing.charges import MOST_MICROS, Charges
-from control.billing.currency import decimals_of, places_for
+from control.currency import decimals_of, rounded
 from control.ledger import postings
 from control.ledger.entry import Book, Entry, Kind, Posting, digest
 from control.payments.discount import offer
@@ -53,6 +53,7 @@ def issue(cx: sqlite3.Connection, charged: Sequence[Charges], actor: str, now: i
     latest = bill_rows.latest_bills(cx, [one.account for one in charged])
     since = _entered_since(cx, [(one.account, _entry_of(latest.get(one.account))) for one in charged])
     issued, written, seen = Issued(), list[tuple[Bill, bytes]](), set[str]()
+    posted: list[tuple[Entry, bytes, list[Posting]]] = []
     number, entry = bill_rows.last_number(cx) + 1, postings.next_id(cx)
     rules: dict[date, Rules] = {}
     for one in charged:
@@ -74,9 +75,10 @@ def issue(cx: sqlite3.Connection, charged: Sequence[Charges], actor: str, now: i
             seen.add(one.account)
             issued.bills.append(bill)
             issued.entries.append(_entry(bill, actor))
+            posted.append(_posted(issued.entries[-1], bill))
             written.append((bill, one.document))
             entry += 1
-    postings.add_many(cx, [_posted(made) for made in issued.entries])
+    postings.add_many(cx, posted)
     bill_rows.insert(cx, written)
     if issued.bills:
         first, last = issued.bills[0], issued.bills[-1]
@@ -106,7 +108,9 @@ def _bill(
         decimals=decimals_of(one.currency),
         is_past_due=is_past_due,
     )
-    amounts = (previous, entered.payments_micros, entered.adjustments_micros, one.charges_micros)
+    exact = total_due(previous, entered.payments_micros, entered.adjustments_micros, one.charges_micros)
+    carried = before.carried_micros if before else 0
+    total = rounded(exact + carried, one.currency)
     return Bill(
         number=number,
         account=one.account,
@@ -118,16 +122,18 @@ def _bill(
         issued_on=issued_on,
         due_on=issued_on + timedelta(days=rules.due_days),
         currency=one.currency,
-        decimals=places_for(one.decimals, *amounts),
+        decimals=decimals_of(one.currency),
         previous_balance_micros=previous,
         payments_micros=entered.payments_micros,
         adjustments_micros=entered.adjustments_micros,
         current_charges_micros=one.charges_micros,
-        total_due_micros=total_due(*amounts),
+        total_due_micros=total,
         discount=discount,
         calls=one.calls,
         covers_id=one.covers_id,
         entry=entry,
+        rounding_micros=total - exact,
+        carried_micros=exact + carried - total,
     )
 
 
@@ -142,18 +148,18 @@ def _entry(bill: Bill, actor: str) -> Entry:
         remark=f"bill {bill.number}",
         idempotency_key=f"{KEY}{bill.number}",
         reverses=None,
-        amount_micros=-bill.current_charges_micros,
+        amount_micros=-bill.charged_micros,
         currency=bill.currency,
     )
 
 
-def _posted(entry: Entry) -> tuple[Entry, bytes, list[Posting]]:
+def _posted(entry: Entry, bill: Bill) -> tuple[Entry, bytes, list[Posting]]:
+    """An entry with its halves: the revenue is exact, and what is rounded stands in a book of its own."""
     asked = digest(entry.kind, entry.amount_micros, entry.currency, entry.remark, None)
-    halves = [
-        Posting(Book.RECEIVABLE, entry.account, -entry.amount_micros, entry.currency),
-        Posting(Book.REVENUE, entry.account, entry.amount_micros, entry.currency),
-    ]
-    return entry, asked, halves
+    amounts = [(Book.RECEIVABLE, bill.charged_micros), (Book.REVENUE, -bill.current_charges_micros)]
+    if bill.rounding_micros:
+        amounts.append((Book.ROUNDING, -bill.rounding_micros))
+    return entry, asked, [Posting(book, entry.account, micros, entry.currency) for book, micros in amounts]
 
 
 def _entry_of(latest: Latest | None) -> int:

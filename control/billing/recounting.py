@@ -6,9 +6,12 @@ the rule is written.
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from decimal import ROUND_FLOOR, Decimal
+from typing import NamedTuple
 
+from control.currency import decimals_of
 from control.ledger.entry import Book
+from rating.cdr import MICROS
 from rating.store.partitions import partitions
 from rating.store.transactions import read_chunks
 
@@ -27,6 +30,13 @@ class _Bill(NamedTuple):
     calls: int
     covers_id: int
     entry: int
+    currency: str
+    rounding_micros: int | None
+    carried_micros: int
+
+    @property
+    def charged_micros(self) -> int:
+        return self.charges_micros + (self.rounding_micros or 0)
 
 
 def recount_bills(cx: sqlite3.Connection, upto: int) -> tuple[int, list[str]]:
@@ -35,7 +45,8 @@ def recount_bills(cx: sqlite3.Connection, upto: int) -> tuple[int, list[str]]:
         _Bill(*row)
         for row in cx.execute(
             "SELECT number, account, cycle_end, previous_balance_micros, payments_micros, adjustments_micros,"
-            " current_charges_micros, total_due_micros, calls, covers_id, entry FROM bills WHERE number <= ?"
+            " current_charges_micros, total_due_micros, calls, covers_id, entry, currency,"
+            " rounding_micros, carried_micros FROM bills WHERE number <= ?"
             " ORDER BY number",
             (upto,),
         )
@@ -46,8 +57,9 @@ def recount_bills(cx: sqlite3.Connection, upto: int) -> tuple[int, list[str]]:
 def recount_billed(cx: sqlite3.Connection, billed: Mapping[str, int], upto: int) -> list[str]:
     """Where sums in memory do not say what the bills up to a number have charged, in words."""
     told: dict[str, int] = {}
-    for account, micros in cx.execute("SELECT account, current_charges_micros FROM bills WHERE number <= ?", (upto,)):
-        told[account] = told.get(account, 0) + micros
+    rows = cx.execute("SELECT account, current_charges_micros, rounding_micros FROM bills WHERE number <= ?", (upto,))
+    for account, micros, rounding in rows:
+        told[account] = told.get(account, 0) + micros + (rounding or 0)
     return [
         f"account {account}: billed_micros counted {billed.get(account, 0)}, recounted {told.get(account, 0)}"
         for account in sorted(told.keys() | billed.keys())
@@ -65,27 +77,48 @@ def _gaps(bills: list[_Bill]) -> Iterator[str]:
 def _sums(bills: list[_Bill]) -> Iterator[str]:
     """What is wrong with the figures of bills, one after the other."""
     totals: dict[str, int] = {}
+    carried: dict[str, int] = {}
     for bill in bills:
         before = totals.get(bill.account, 0)
         if bill.previous_micros != before:
             yield f"bill {bill.number}: previous balance {bill.previous_micros}, the bill before says {before}"
-        total = bill.previous_micros - bill.payments_micros + bill.adjustments_micros + bill.charges_micros
-        if bill.total_micros != total:
-            yield f"bill {bill.number}: total due {bill.total_micros}, its parts sum to {total}"
+        exact = bill.previous_micros - bill.payments_micros + bill.adjustments_micros + bill.charges_micros
+        rounding = bill.rounding_micros or 0
+        if bill.total_micros != exact + rounding:
+            yield f"bill {bill.number}: total due {bill.total_micros}, its parts sum to {exact + rounding}"
+        carries = carried.get(bill.account, 0)
+        if bill.carried_micros != carries - rounding:
+            yield f"bill {bill.number}: carries over {bill.carried_micros}, should be {carries - rounding}"
+        if (
+            bill.rounding_micros is not None
+            and (should := _half_up(exact + carries, bill.currency)) != exact + rounding
+        ):
+            yield f"bill {bill.number}: is rounded to {exact + rounding}, should be {should}"
+        if bill.rounding_micros is None and bill.account in carried:
+            yield f"bill {bill.number}: is not rounded, and one before it is"
         totals[bill.account] = bill.total_micros
+        if bill.rounding_micros is not None:
+            carried[bill.account] = bill.carried_micros
+
+
+def _half_up(micros: int, currency: str) -> int:
+    unit = Decimal(1).scaleb(-decimals_of(currency))
+    return int((Decimal(micros) / MICROS / unit + Decimal("0.5")).to_integral_value(ROUND_FLOOR) * unit * MICROS)
 
 
 def _postings(cx: sqlite3.Connection, bills: list[_Bill]) -> Iterator[str]:
-    posted: dict[Any, int] = dict(
-        cx.execute(
-            "SELECT p.entry, p.amount_micros FROM ledger_entries e JOIN ledger_postings p ON p.entry = e.id"
-            " WHERE e.kind = 'bill' AND p.book = ?",
-            (Book.RECEIVABLE,),
-        )
-    )
+    posted: dict[int, dict[str, int]] = {}
+    for entry, book, micros in cx.execute(
+        "SELECT p.entry, p.book, p.amount_micros FROM ledger_entries e JOIN ledger_postings p ON p.entry = e.id"
+        " WHERE e.kind = 'bill'"
+    ):
+        posted.setdefault(entry, {})[book] = micros
     for bill in bills:
-        if posted.get(bill.entry) != bill.charges_micros:
-            yield f"bill {bill.number}: charges {bill.charges_micros}, posted {posted.get(bill.entry)}"
+        books = posted.get(bill.entry, {})
+        is_ = tuple(books.get(book, 0) for book in (Book.RECEIVABLE, Book.REVENUE, Book.ROUNDING))
+        should = (bill.charged_micros, -bill.charges_micros, -(bill.rounding_micros or 0))
+        if is_ != should or not books:
+            yield f"bill {bill.number}: posted to receivable, revenue and rounding {is_}, should be {should}"
 
 
 def _transactions(cx: sqlite3.Connection, bills: list[_Bill]) -> Iterator[str]:

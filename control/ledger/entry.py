@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
+from control.currency import decimals_of, shown, unit_of
 from rating.cdr import MICROS
-from rating.money import shown_micros
 
 MOST_MICROS: Final = 1_000_000_000 * MICROS
 """The greatest amount of one entry. Sums of them stay far within 64 bits."""
@@ -29,7 +29,7 @@ class Kind(StrEnum):
     REVERSAL = "reversal"
     """Takes back another entry, whole."""
     BILL = "bill"
-    """The current charges of a bill."""
+    """The current charges of a bill, and its rounding."""
 
 
 class Book(StrEnum):
@@ -47,6 +47,9 @@ class Book(StrEnum):
     """What was charged for."""
     DISCOUNTS_GRANTED = "discounts-granted"
     """What was let go of for early payment."""
+    ROUNDING = "rounding"
+    """What bills left over, or took before its time, to come to what can be paid: an account's sum is what its latest
+    bill carries over."""
 
 
 COUNTERPARTS: Final = {Kind.PAYMENT: Book.CASH, Kind.CREDIT: Book.CREDITS_GRANTED}
@@ -120,15 +123,23 @@ def check_amount(amount_micros: int) -> None:
         raise EntryRefused(Why.AMOUNT, f"the amount is above {MOST_MICROS // MICROS}: enter it in parts")
 
 
-def payable(asked_micros: int | None, due_micros: int) -> int:
+def check_decimals(amount_micros: int, currency: str) -> None:
+    """Raise EntryRefused where an amount has more decimals than its currency: nobody can pay it."""
+    if amount_micros % unit_of(currency):
+        most = decimals_of(currency)
+        remedy = f"write at most {most}" if most else "write a whole amount"
+        raise EntryRefused(Why.AMOUNT, f"the amount has more decimals than {currency} has: {remedy}")
+
+
+def payable(asked_micros: int | None, due_micros: int, currency: str) -> int:
     """What is paid of a total due: all of it, unless less is asked for. Raises EntryRefused."""
     if due_micros == 0:
         raise EntryRefused(Why.ZERO_BALANCE, "nothing is due: the balance is zero")
     if due_micros < 0:
-        credit = shown_micros(-due_micros)
+        credit = shown(-due_micros, currency)
         raise EntryRefused(Why.CREDIT_BALANCE, f"nothing is due: the account has {credit} to its credit")
     if asked_micros is not None and asked_micros > due_micros:
-        due = shown_micros(due_micros)
+        due = shown(due_micros, currency)
         raise EntryRefused(Why.OVER_AMOUNT, f"the amount is above the total due, {due}: pay that, or less")
     return due_micros if asked_micros is None else asked_micros
 

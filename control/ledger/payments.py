@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from control import audit
+from control.currency import rounded, shown
 from control.ledger import postings
 from control.ledger.entry import (
     COUNTERPARTS,
@@ -17,11 +18,11 @@ from control.ledger.entry import (
     Posting,
     Why,
     check_amount,
+    check_decimals,
     check_words,
     digest,
     payable,
 )
-from rating.money import shown_micros
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -136,7 +137,11 @@ def _record(cx: sqlite3.Connection, request: Request, due: Due | None = None) ->
     _check_currency(cx, request.account, request.currency)
     if (known := _known(cx, request)) is not None:
         return known
-    micros = request.amount_micros if due is None else payable(request.amount_micros, due())
+    if request.amount_micros is not None:
+        check_decimals(request.amount_micros, request.currency)
+    micros = request.amount_micros
+    if due is not None:  # what a bill of today would come to
+        micros = payable(micros, rounded(due(), request.currency), request.currency)
     assert micros is not None, "an amount is left out only where a total is due"
     check_amount(micros)
     halves = [
@@ -162,7 +167,7 @@ def _add(cx: sqlite3.Connection, request: Request, micros: int, halves: Sequence
     postings.add(cx, entry, request.digest(), halves)
     # What changes nothing of what the account owes moves money all the same.
     moved = abs(micros) or sum(posting.amount_micros for posting in halves if posting.amount_micros > 0)
-    amount = f"{shown_micros(moved)} {entry.currency}"
+    amount = f"{shown(moved, entry.currency)} {entry.currency}"
     detail = f"entry {entry.id}, {amount}"
     if entry.reverses is not None:
         detail = f"entry {entry.id} takes back entry {entry.reverses}, {amount}"

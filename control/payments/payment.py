@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from control.payments.discount import PLACES, Offer
-from rating.money import format_micros
+from control.currency import shown, unit_of
+from control.payments.discount import Offer
 
 
 class State(StrEnum):
@@ -123,20 +123,28 @@ class Standing(msgspec.Struct, frozen=True):
     """The invoice's discount, unless it is gone."""
     below_micros: int = 0
     """A total due at or below it is not collected."""
+    currency: str = "USD"
+
+    @property
+    def payable_micros(self) -> int:
+        """The most of what is due that the currency can pay: all of it, but for parts on bills from before these were
+        rounded."""
+        return self.due_micros - self.due_micros % unit_of(self.currency)
 
     def payable(self, today: date) -> Accepted | Refused:
         """What pays everything that is due, by default."""
-        if self.due_micros > self.below_micros:
+        if self.payable_micros > max(self.below_micros, 0):
             discount_micros = self.discount(today)
-            return Accepted(self.due_micros - discount_micros, discount_micros)
+            return Accepted(self.payable_micros - discount_micros, discount_micros)
         if self.pending_micros > 0 and self.due_micros + self.pending_micros > self.below_micros:
             return self._pending()
         if self.due_micros < 0:
-            credit = shown(-self.due_micros)
+            credit = shown(-self.due_micros, self.currency)
             return Refused(Reason.CREDIT_BALANCE, f"nothing is due: the account has {credit} to its credit")
         if self.due_micros == 0:
             return Refused(Reason.ZERO_BALANCE, "nothing is due: the balance is zero")
-        said = f"the total due, {shown(self.due_micros)}, is too small to be collected: it goes on the next invoice"
+        due = shown(self.due_micros, self.currency)
+        said = f"the total due, {due}, is too small to be collected: it goes on the next invoice"
         return Refused(Reason.ZERO_BALANCE, said)
 
     def discount(self, today: date) -> int:
@@ -144,7 +152,11 @@ class Standing(msgspec.Struct, frozen=True):
         if self.offer is None or not self.offer.is_in_time(today):
             return 0
         # It makes a payment less, never needless: what is left of the invoice may be less than its discount by now.
-        return self.offer.amount_micros if self.offer.amount_micros < min(self.open_micros, self.due_micros) else 0
+        return self.offer.amount_micros if self.offer.amount_micros < self._left() else 0
+
+    def _left(self) -> int:
+        """What is payable of the invoice."""
+        return min(self.open_micros, self.payable_micros)
 
     def _pending(self) -> Refused:
         said = "what is due is being paid already: wait until the payment that is on its way is settled"
@@ -158,8 +170,8 @@ class Standing(msgspec.Struct, frozen=True):
         if asked_micros > self.due_micros and asked_micros <= self.due_micros + self.pending_micros:
             return self._pending()
         if asked_micros > most.amount_micros:
-            return Refused(Reason.OVER_AMOUNT, _over(most))
-        in_full = asked_micros + most.discount_micros >= min(self.open_micros, self.due_micros)
+            return Refused(Reason.OVER_AMOUNT, _over(most, self.currency))
+        in_full = asked_micros + most.discount_micros >= self._left()
         return Accepted(asked_micros, most.discount_micros if in_full else 0)
 
 
@@ -178,12 +190,6 @@ def request_digest(invoice: int, asked_micros: int | None, currency: str) -> byt
     return hashlib.blake2b(asked, digest_size=16).digest()
 
 
-def shown(micros: int) -> str:
-    """An amount for people: two decimal places, or as many more as it has."""
-    whole, _, places = format_micros(micros, PLACES).partition(".")
-    return f"{whole}.{places.rstrip('0').ljust(2, '0')}"
-
-
-def _over(most: Accepted) -> str:
-    less = f" ({shown(most.discount_micros)} less for paying early)" if most.discount_micros else ""
-    return f"the amount is above what is due, {shown(most.amount_micros)}{less}: pay that, or less"
+def _over(most: Accepted, currency: str) -> str:
+    less = f" ({shown(most.discount_micros, currency)} less for paying early)" if most.discount_micros else ""
+    return f"the amount is above what is due, {shown(most.amount_micros, currency)}{less}: pay that, or less"

@@ -5,11 +5,12 @@ import sqlite3
 
 import msgspec
 
+from control.currency import shown
 from control.ledger import postings
 from control.ledger.entry import Book, Kind, check_amount
 from control.ledger.payments import Request, post, take_back
 from control.ledger.service import Enter, Record
-from control.payments.payment import Accepted, Payment, State, shown
+from control.payments.payment import Accepted, Payment, State
 
 
 def post_accepted(enter: Enter, payment: Payment, accepted: Accepted) -> Payment:
@@ -26,7 +27,7 @@ def post_accepted(enter: Enter, payment: Payment, accepted: Accepted) -> Payment
         state=State.REQUESTED,
         amount_micros=paid,
         discount_micros=let_go,
-        words=f"{shown(paid)} {payment.currency} accepted",
+        words=f"{shown(paid, payment.currency)} {payment.currency} accepted",
         discount_entry=entry,
         entry=_post(enter, payment, Kind.PAYMENT, "accepted", {Book.IN_TRANSIT: paid}, remark),
     )

@@ -67,6 +67,25 @@ def flags_of(cx: sqlite3.Connection, invoice: int, *, limit: int = 20) -> list[P
     return [_payment(row) for row in rows]
 
 
+def refused_of(cx: sqlite3.Connection, account: str, *, limit: int = 20) -> list[Payment]:
+    """The same on all invoices of an account."""
+    rows = cx.execute(
+        f"{_SELECT} WHERE shard = 0 AND account = ? AND state = '{State.REFUSED}' ORDER BY id DESC LIMIT ?",
+        (account, limit),
+    )
+    return [_payment(row) for row in rows]
+
+
+def discounts_of(cx: sqlite3.Connection, account: str) -> dict[int, int]:
+    """What an account was let go of for paying early, and still is, in micro-units by the numbers of its invoices."""
+    rows = cx.execute(
+        "SELECT invoice, sum(discount_micros) FROM payments"  # noqa: S608  # states of ours
+        f" WHERE shard = 0 AND account = ? AND discount_micros > 0 AND state IN ({_listed(LIVE)}) GROUP BY invoice",
+        (account,),
+    )
+    return {int(invoice): int(micros) for invoice, micros in rows}
+
+
 def by_entries(cx: sqlite3.Connection, entries: Iterable[int]) -> dict[int, Payment]:
     """Payments by the ledger entries that they made."""
     numbers = list(entries)

@@ -12,7 +12,7 @@ import msgspec
 from control import audit
 from control.billing import bill_rows
 from control.billing.bill import Bill
-from control.ledger.entry import EntryRefused, Why, check_amount, check_words
+from control.ledger.entry import EntryRefused, Why, check_amount, check_decimals, check_words
 from control.ledger.service import Enter, Ledger
 from control.payments import payment_rows, rule_rows
 from control.payments.payment import FOLLOWING, Accepted, Payment, Refused, Standing, State, decide, request_digest
@@ -160,6 +160,8 @@ class Payments:
             if before != digest:
                 raise KeyTaken("this idempotency key came with another payment: give every payment a key of its own")
             return Attempt(payment, is_new=False)
+        if amount_micros is not None:
+            check_decimals(amount_micros, bill.currency)
         said = decide(amount_micros, self._standing(cx, bill), local_day(cx, bill.account, now))
         payment = _attempt(cx, bill, amount_micros, actor, key, now)
         if isinstance(said, Refused):
@@ -178,6 +180,7 @@ class Payments:
             open_micros=bill.total_due_micros - payment_rows.come_in_since(cx, bill.account, bill.entry),
             offer=offer,
             below_micros=rules.below_micros,
+            currency=bill.currency,
         )
 
     def _move(

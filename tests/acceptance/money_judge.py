@@ -14,6 +14,8 @@ import msgspec
 
 OF_BILLS: Final = re.compile(r"bills (\d+) to (\d+)")
 OF_ENTRY: Final = re.compile(r"entry (\d+)[, ]")
+A_CENT: Final = 10_000
+"""Of the currency of all accounts here, in micro-units."""
 _CHARGE, _TRANSACTION = 9, 10
 """Where they stand in an itemised call."""
 
@@ -82,14 +84,14 @@ class Money:
         if of_bills != {one["entry"] for one in self.bills}:
             yield "bills and their entries are not of each other"
         billed: Counter[int] = Counter()
-        before: dict[str, int] = {}
+        before: dict[str, sqlite3.Row] = {}
         for one in self.bills:
-            yield from self._bad_bill(one, billed, before.get(one["account"], 0))
-            before[one["account"]] = one["total_due_micros"]
+            yield from self._bad_bill(one, billed, before.get(one["account"]))
+            before[one["account"]] = one
         if twice := [number for number, times in billed.items() if times > 1]:
             yield f"transactions {twice} are on more than one bill"
 
-    def _bad_bill(self, one: sqlite3.Row, billed: Counter[int], before: int) -> Iterator[str]:
+    def _bad_bill(self, one: sqlite3.Row, billed: Counter[int], before: sqlite3.Row | None) -> Iterator[str]:
         name, charges = f"bill {one['number']}", one["current_charges_micros"]
         providers = _sections(one)
         calls = [call for _, _, lines in providers for _, _, calls in lines for call in calls]
@@ -98,7 +100,7 @@ class Money:
             sum(call[_CHARGE] for call in calls),
             sum(micros for _, micros, _ in providers),
             sum(micros for _, _, lines in providers for _, micros, _ in lines),
-            self._halves.get(one["entry"], {}).get("receivable"),
+            -self._halves.get(one["entry"], {}).get("revenue", 0),
         }
         if len(sums) != 1 or one["calls"] != len(calls):
             yield f"{name}: lines, sections, ledger and charges do not agree: {sums}, {one['calls']} calls"
@@ -107,9 +109,24 @@ class Money:
             if known is None or known["charge_micros"] != call[_CHARGE] or known["account"] != one["account"]:
                 yield f"{name}: its transaction {call[_TRANSACTION]} is not so"
         billed.update(call[_TRANSACTION] for call in calls)
-        total = one["previous_balance_micros"] - one["payments_micros"] + one["adjustments_micros"] + charges
-        if one["total_due_micros"] != total or one["previous_balance_micros"] != before:
+        yield from self._badly_rounded(one, before)
+
+    def _badly_rounded(self, one: sqlite3.Row, before: sqlite3.Row | None) -> Iterator[str]:
+        name, rounding = f"bill {one['number']}", one["rounding_micros"]
+        owed, carried = (before["total_due_micros"], before["carried_micros"]) if before else (0, 0)
+        total = (
+            one["previous_balance_micros"] - one["payments_micros"] + one["adjustments_micros"]
+            + one["current_charges_micros"] + rounding
+        )  # fmt: skip
+        if one["total_due_micros"] != total or one["previous_balance_micros"] != owed:
             yield f"{name}: it does not follow from its parts and the bill before"
+        if total % A_CENT or one["carried_micros"] != carried - rounding or 2 * abs(one["carried_micros"]) > A_CENT:
+            yield f"{name}: it is rounded to {total}, and carries over {one['carried_micros']}"
+        halves = self._halves.get(one["entry"], {})
+        if (halves.get("receivable"), halves.get("rounding", 0)) != (
+            one["current_charges_micros"] + rounding, -rounding,
+        ):  # fmt: skip
+            yield f"{name}: its charges and its rounding are not what the ledger says"
 
     def _bad_payments(self) -> Iterator[str]:
         if twice := _twice((one["account"], one["idempotency_key"]) for one in self.payments):

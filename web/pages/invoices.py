@@ -1,5 +1,6 @@
 """An invoice as a page that looks like paper: of the bill and its document, and what is due now."""
 
+import asyncio
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -10,17 +11,20 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from control.billing import bill_rows
-from control.billing.bill import Bill, Document
+from control.billing.bill import Bill
+from control.billing.parts import CALLS_SHOWN, Part
+from control.currency import rounded
 from control.payments import payment_rows
 from control.payments.payment import PENDING, Accepted, Payment, Refused
 from control.users import Role
 from rating.cdr import MICROS
 from web.invoice_access import visible_bill
 from web.invoice_view import invoice_page
+from web.pages.orders import number_in
 from web.refusals import NotFound
 from web.rendering import render
 from web.request import principal_of
-from web.routing import Route
+from web.routing import AUDITORS, Route
 from web.site import Site
 
 INVOICE: Final = "/invoices/{invoice:[0-9]{1,18}}"
@@ -31,7 +35,7 @@ SEEN_BY: Final = frozenset({Role.STAFF, Role.CUSTOMER, Role.AGENT, Role.AUDITOR}
 class Around:
     """What an invoice's page says beside the invoice: as of now."""
 
-    document: Document
+    part: Part
     latest: Bill
     """The account's."""
     attempts: list[Payment]
@@ -70,19 +74,26 @@ class InvoicePages:
         bill = await bill_for(site, request)
         if bill is None:
             return on_paper(request)
-        around: Around = await site.readers.read(_around, bill)
+        first = number_in(request.query, "from") or 1
+        if first > max(bill.calls, 1):
+            raise NotFound
+        around: Around = await site.readers.read(_around, bill, first)
         payable = await site.payments.payable(bill.number)
-        now, zone = site.clock(), ZoneInfo(around.document.timezone)
+        now, zone = site.clock(), ZoneInfo(around.part.document.timezone)
         role = principal_of(request).role
-        context = invoice_page(bill, around.document) | {
+        # In a thread: the loop has others to serve meanwhile.
+        page = await asyncio.to_thread(invoice_page, bill, around.part)
+        context = page | {
             "bill": bill,
             "around": around,
             "of_discount": of_discount(bill, payable, local_day(now, bill.account, site)),
             "payable": payable if isinstance(payable, Accepted) else None,
             "due_micros": site.exposure.balance_due(bill.account),
-            "unbilled_micros": site.exposure.unbilled(bill.account, now),
+            "unbilled_micros": rounded(site.exposure.unbilled(bill.account, now), bill.currency),
             "unbilled_from": first_unbilled_day(around.latest, zone),
-            "flags": around.flags if role is Role.STAFF else (),
+            "before": max(first - CALLS_SHOWN, 1) if first > 1 else None,
+            "after": around.part.last + 1 if around.part.last < bill.calls else None,
+            "flags": around.flags if role in AUDITORS else (),
             "role": role,
             "zone": zone,
         }
@@ -133,10 +144,10 @@ def of_discount(bill: Bill, payable: Accepted | Refused, today: date) -> OfDisco
     return OfDiscount.OVER if today > bill.discount.last_on else OfDiscount.GONE
 
 
-def _around(cx: sqlite3.Connection, bill: Bill) -> Around:
+def _around(cx: sqlite3.Connection, bill: Bill, first: int) -> Around:
     """One read."""
     return Around(
-        bill_rows.document(cx, bill.number),
+        bill_rows.part(cx, bill.number, first, CALLS_SHOWN),
         bill_rows.latest_of(cx, bill.account) or bill,
         payment_rows.of_invoice(cx, bill.number),
         payment_rows.flags_of(cx, bill.number),

@@ -11,6 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from control.billing import bill_rows
 from control.billing.bill import Bill, total_due
 from control.billing.billed import Billed
+from control.billing.recounting import recount_billed, recount_bills
+from control.currency import unit_of
 from control.ledger import Balances, ledger_differences
 from control.ledger.postings import unbalanced
 from rating.cdr import MICROS
@@ -19,6 +21,7 @@ from tests.bill_site import DAY_US, BillSite
 from tests.builders import an_account, micros
 
 NUMBERS = ("4000000001", "4000000002")
+CURRENCIES = ("USD", "USD", "JPY", "KWD")
 ZONES = ("UTC", "America/New_York", "Asia/Tokyo", "America/St_Johns", "Pacific/Kiritimati")
 BEGINS = micros("2027-01-20T07:00:00Z")
 
@@ -35,10 +38,15 @@ CALL = st.tuples(
 
 class Lives(RuleBasedStateMachine):
     @initialize(
-        days=st.lists(st.sampled_from((1, 15, 28, 29, 30, 31)), min_size=2, max_size=2), zone=st.sampled_from(ZONES)
+        days=st.lists(st.sampled_from((1, 15, 28, 29, 30, 31)), min_size=2, max_size=2),
+        zone=st.sampled_from(ZONES),
+        currencies=st.lists(st.sampled_from(CURRENCIES), min_size=2, max_size=2),
     )
-    def begin(self, days: list[int], zone: str) -> None:
-        accounts = [an_account(number, timezone=zone, cycle_day=day) for number, day in zip(NUMBERS, days, strict=True)]
+    def begin(self, days: list[int], zone: str, currencies: list[str]) -> None:
+        accounts = [
+            an_account(number, timezone=zone, cycle_day=day, currency=currency)
+            for number, day, currency in zip(NUMBERS, days, currencies, strict=True)
+        ]
         self.site = BillSite(*accounts)
         self.site.now = BEGINS
         self.charged: dict[int, tuple[str, int]] = {}
@@ -110,21 +118,28 @@ class Lives(RuleBasedStateMachine):
             assert charges == bill.current_charges_micros == document.charges_micros
             assert len(itemised) == bill.calls
             assert bill.payments_micros >= 0
-            assert bill.total_due_micros == total_due(
+            assert bill.rounding_micros is not None
+            assert bill.total_due_micros - bill.rounding_micros == total_due(
                 bill.previous_balance_micros, bill.payments_micros, bill.adjustments_micros, charges
             )
+            assert bill.total_due_micros % unit_of(bill.currency) == 0, "nobody can pay it"
         assert set(on_bills.values()) <= {1}
         billed = Billed.load(cx)
         assert unbalanced(cx) == []
         assert ledger_differences(cx, Balances.load(cx).all()) == []
+        assert recount_bills(cx, len(self.bills)) == (len(self.bills), [])
+        assert recount_billed(cx, billed.all(), len(self.bills)) == []
         for number in NUMBERS:
             own = [bill for bill in self.bills if bill.account == number]
             assert all(after.previous_balance_micros == before.total_due_micros for before, after in pairwise(own))
+            carried = -sum(bill.rounding_micros or 0 for bill in own)
+            assert own == [] or own[-1].carried_micros == carried
+            assert 2 * abs(carried) <= unit_of(self.site.currency(number))
             charged = sum(micros_ for account, micros_ in self.charged.values() if account == number)
             unbilled = sum(
                 micros_ for id_, (account, micros_) in self.charged.items() if account == number and id_ not in on_bills
             )
-            assert charged - billed.charged(number) == unbilled
+            assert charged - billed.charged(number) == unbilled + carried
             # What a bill covers is on it, or on one before it: nothing is passed over.
             assert not any(
                 account == number and id_ <= bill.covers_id and self.answered[id_] < bill.cycle_end

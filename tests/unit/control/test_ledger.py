@@ -21,6 +21,7 @@ from rating.store.provisioning import put_accounts
 from tests.builders import ACCOUNT, NOW, an_account
 
 OTHER = "4000099999"
+CENT = 10_000
 HUNDRED = 100 * MICROS
 
 
@@ -222,7 +223,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(
         account=st.sampled_from((ACCOUNT, OTHER)),
-        amount_micros=st.one_of(st.integers(1, 5), st.integers(1, MOST_MICROS)),
+        amount_micros=st.one_of(st.integers(1, 5), st.integers(1, MOST_MICROS // CENT)).map(lambda cents: CENT * cents),
         credit=st.booleans(),
     )
     def enter(self, account: str, amount_micros: int, credit: bool) -> None:

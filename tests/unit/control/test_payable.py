@@ -20,7 +20,7 @@ from control.ledger.entry import EntryRefused, payable
 )
 def test_what_is_due_is_the_most_that_is_paid(asked_micros: int | None, due_micros: int, expected: int | str) -> None:
     try:
-        paid: int | str = payable(asked_micros, due_micros)
+        paid: int | str = payable(asked_micros, due_micros, "USD")
     except EntryRefused as refused:
         paid = refused.why.value
     assert paid == expected

@@ -18,7 +18,6 @@ from control.payments.payment import (
     State,
     decide,
     request_digest,
-    shown,
 )
 from rating.cdr import MICROS
 
@@ -102,6 +101,7 @@ def test_a_payment_is_accepted_or_refused(asked: int | None, stands: Standing, e
     assert said(asked, stands) == expected
 
 
+CENT = 10_000
 AMOUNTS = st.integers(-50, 50)
 
 
@@ -112,6 +112,8 @@ AMOUNTS = st.integers(-50, 50)
 def test_what_is_accepted_never_makes_a_credit(
     asked: int | None, due: int, pending: int, left: int, discount: int | None, below: int, today: date
 ) -> None:
+    due, pending, left, below = (cents * CENT for cents in (due, pending, left, below))
+    asked, discount = (cents and cents * CENT for cents in (asked, discount))
     offered = discount and Offer(1, discount, date(2026, 11, 3), TODAY)
     stands = Standing(due, pending, left, offered or None, below)
     found = decide(asked, stands, today)
@@ -161,6 +163,23 @@ def test_another_request_has_another_digest() -> None:
     assert len({request_digest(*one) for one in asked}) == len(asked)
 
 
-@pytest.mark.parametrize(("micros", "text"), [(0, "0.00"), (2_618_000, "2.618"), (-1, "-0.000001"), (10**8, "100.00")])
-def test_amounts_are_shown_with_two_places_or_as_many_as_they_have(micros: int, text: str) -> None:
-    assert shown(micros) == text
+def test_what_no_one_can_pay_of_an_old_bill_stays_for_the_next() -> None:
+    old = Standing(23_090_100, 0, 23_090_100, None)
+    assert decide(None, old, TODAY) == decide(23_090_000, old, TODAY) == Accepted(23_090_000, 0)
+    for asked in (23_090_100, 23_100_000):
+        refused = decide(asked, old, TODAY)
+        assert isinstance(refused, Refused)
+        assert refused.words.startswith("the amount is above what is due, 23.09:")
+    discount = Offer(1, 460_000, date(2026, 11, 3), TODAY)
+    assert decide(22_630_000, Standing(23_090_100, 0, 23_090_100, discount), TODAY) == Accepted(22_630_000, 460_000)
+    left = decide(None, Standing(100, 0, 100, None), TODAY)
+    assert isinstance(left, Refused)
+    assert (left.reason, left.words[:38]) == (Reason.ZERO_BALANCE, "the total due, 0.0001, is too small to")
+
+
+@pytest.mark.parametrize(
+    ("currency", "due", "paid"),
+    [("USD", 1_999_999, 1_990_000), ("JPY", 1_999_999, 1_000_000), ("KWD", 1_999_999, 1_999_000)],
+)
+def test_what_is_paid_by_default_can_be_paid(currency: str, due: int, paid: int) -> None:
+    assert decide(None, Standing(due, 0, due, None, 0, currency), TODAY) == Accepted(paid, 0)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from control.billing.bill import Bill
+from control.currency import rounded, unit_of
 from control.ledger import Balances, EntryRefused, Ledger, ledger_differences
 from control.ledger.entry import Book
 from control.ledger.postings import get, postings_of, unbalanced
@@ -29,6 +30,7 @@ from tests.builders import an_account, micros
 
 LIVES: Final = int(os.environ.get("TOLLKEEPER_LIVES", "25"))
 NUMBERS: Final = ("4000000001", "4000000002")
+CURRENCIES: Final = ("USD", "USD", "JPY", "KWD")
 ZONES: Final = ("UTC", "America/New_York", "Pacific/Kiritimati", "America/St_Johns")
 BEGINS: Final = micros("2027-01-20T07:00:00Z")
 LOST: Final = (State.CANCELLED, State.REJECTED, State.RETURNED)
@@ -68,10 +70,15 @@ def done(work: Coroutine[Any, Any, T]) -> T:
 
 class PayingLives(RuleBasedStateMachine):
     @initialize(
-        days=st.lists(st.sampled_from((1, 15, 29, 30, 31)), min_size=2, max_size=2), zone=st.sampled_from(ZONES)
+        days=st.lists(st.sampled_from((1, 15, 29, 30, 31)), min_size=2, max_size=2),
+        zone=st.sampled_from(ZONES),
+        currencies=st.lists(st.sampled_from(CURRENCIES), min_size=2, max_size=2),
     )
-    def begin(self, days: list[int], zone: str) -> None:
-        accounts = [an_account(number, timezone=zone, cycle_day=day) for number, day in zip(NUMBERS, days, strict=True)]
+    def begin(self, days: list[int], zone: str, currencies: list[str]) -> None:
+        accounts = [
+            an_account(number, timezone=zone, cycle_day=day, currency=currency)
+            for number, day, currency in zip(NUMBERS, days, currencies, strict=True)
+        ]
         self.site = BillSite(*accounts)
         self.site.now = BEGINS
         self.zone = ZoneInfo(zone)
@@ -82,6 +89,7 @@ class PayingLives(RuleBasedStateMachine):
         self.bills: dict[int, Bill] = {}
         self.below: dict[int, int] = {}
         self.entered: list[tuple[str, int, int]] = []
+        """Account, entry, and what was granted by it; 0 for a payment."""
         self.cash = self.credits = 0
         self.paid: dict[int, Payment] = {}
         self.asked: list[tuple[int, int | None, str, Payment]] = []
@@ -115,7 +123,11 @@ class PayingLives(RuleBasedStateMachine):
     @rule(
         account=st.sampled_from(NUMBERS),
         back_us=st.integers(0, 40 * DAY_US),
-        micros_=st.one_of(st.integers(-5 * MICROS, 50), st.integers(MICROS, 900 * MICROS)),
+        micros_=st.one_of(
+            st.integers(-5 * MICROS, 50),
+            st.integers(MICROS, 900 * MICROS),
+            st.integers(1, 90_000).map(lambda n: 100 * n),
+        ),
     )
     def use(self, account: str, back_us: int, micros_: int) -> None:
         self.site.call(self.site.now - back_us, micros_, account)
@@ -139,7 +151,7 @@ class PayingLives(RuleBasedStateMachine):
             entry = get(self.site.cx, bill.entry)
             assert entry is not None
             self.ledger.balances.apply(entry)
-            self.owed[bill.account] += bill.current_charges_micros
+            self.owed[bill.account] += bill.charged_micros
             assert bill.total_due_micros == self.owed[bill.account]
             self.bills[bill.number] = bill
 
@@ -147,10 +159,14 @@ class PayingLives(RuleBasedStateMachine):
     def enter(self, account: str, units: int, credit: bool) -> None:
         """What staff enters may make a credit."""
         make = self.ledger.credit if credit else self.ledger.pay
-        entry = done(make(account, units * MICROS, "USD", actor="stella", key=self.next_key())).entry
-        self.entered.append((account, entry.id, units * MICROS if credit else 0))
-        self.owed[account] -= units * MICROS
-        self.credits, self.cash = self.credits + units * credit, self.cash + units * (not credit)
+        currency = self.site.currency(account)
+        amount = rounded(units * 1_234_567, currency)
+        entry = done(make(account, amount, currency, actor="stella", key=self.next_key())).entry
+        self.entered.append((account, entry.id, amount if credit else 0))
+        self.owed[account] -= amount
+        self.credits, self.cash = self.credits + amount * credit, self.cash + amount * (not credit)
+        with pytest.raises(EntryRefused, match=f"more decimals than {currency} has"):
+            done(make(account, amount + 1, currency, actor="stella", key=self.next_key()))
 
     @precondition(lambda self: self.entered)
     @rule(data=st.data())
@@ -158,8 +174,8 @@ class PayingLives(RuleBasedStateMachine):
         account, entry, credit = self.entered.pop(data.draw(st.integers(0, len(self.entered) - 1)))
         back = done(self.ledger.reverse(account, entry, actor="stella", key=self.next_key())).entry
         self.owed[account] -= back.amount_micros
-        units = -back.amount_micros // MICROS
-        self.credits, self.cash = self.credits - units * bool(credit), self.cash - units * (not credit)
+        amount = -back.amount_micros
+        self.credits, self.cash = self.credits - amount * bool(credit), self.cash - amount * (not credit)
 
     @precondition(lambda self: self.bills)
     @rule(data=st.data(), asked=st.one_of(st.none(), st.integers(1, 300 * MICROS)), all_but=st.integers(-3, 3))
@@ -168,10 +184,17 @@ class PayingLives(RuleBasedStateMachine):
         if asked is None:
             bill = max((one for one in self.bills.values() if one.account == bill.account), key=lambda one: one.number)
         due, pending = self.owed[bill.account], self.pending(bill.account)
-        if asked is not None and asked % 2 and due + all_but > 0:
-            asked = due + all_but  # about all of it
+        unit = unit_of(bill.currency)
+        if asked is not None and asked % 4 and due + all_but * unit > 0:
+            asked = due + all_but * unit  # about all of it
+        elif asked is not None and asked % 8:
+            asked = rounded(asked + unit, bill.currency)
         live = any(one.invoice == bill.number and one.state in LIVE for one in self.paid.values())
         key = self.next_key()
+        if (asked or 0) % unit:
+            with pytest.raises(EntryRefused, match=f"more decimals than {bill.currency} has"):
+                done(self.payments.pay(bill.number, asked, actor="ada", key=key))
+            return
         tried = done(self.payments.pay(bill.number, asked, actor="ada", key=key))
         assert tried.is_new
         payment = tried.payment
@@ -285,7 +308,13 @@ class PayingLives(RuleBasedStateMachine):
             lines = [line for section in document.sections for line in section.lines]
             assert bill.current_charges_micros == sum(call.charge_micros for line in lines for call in line.calls)
             posted = {one.book: one.amount_micros for one in postings_of(cx, bill.entry)}
-            assert posted[Book.RECEIVABLE] == -posted[Book.REVENUE] == bill.current_charges_micros
+            assert (posted[Book.RECEIVABLE], -posted[Book.REVENUE]) == (
+                bill.charged_micros,
+                bill.current_charges_micros,
+            )
+            assert posted.get(Book.ROUNDING, 0) == -(bill.rounding_micros or 0)
+            assert bill.total_due_micros % unit_of(bill.currency) == 0
+            assert 2 * abs(bill.carried_micros) <= unit_of(bill.currency)
 
     @invariant()
     def every_book_is_what_came_of_the_payments(self) -> None:
@@ -298,9 +327,12 @@ class PayingLives(RuleBasedStateMachine):
         assert books == {
             Book.RECEIVABLE: sum(self.owed.values()),
             Book.REVENUE: -sum(bill.current_charges_micros for bill in self.bills.values()),
-            Book.CASH: self.cash * MICROS + sum(one.amount_micros or 0 for one in here),
+            Book.ROUNDING: sum(
+                bill.carried_micros for bill in {one.account: one for one in self.bills.values()}.values()
+            ),
+            Book.CASH: self.cash + sum(one.amount_micros or 0 for one in here),
             Book.IN_TRANSIT: sum(one.amount_micros or 0 for one in on_its_way),
-            Book.CREDITS_GRANTED: self.credits * MICROS,
+            Book.CREDITS_GRANTED: self.credits,
             Book.DISCOUNTS_GRANTED: sum(one.discount_micros for one in [*here, *on_its_way]),
         }
 

@@ -1,0 +1,43 @@
+"""Currencies: how many decimals they have (ISO 4217, minor units), and amounts brought to what can be paid."""
+
+from typing import Final
+
+from rating.money import format_micros
+
+_DECIMALS: Final = {
+    0: (
+        "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF",
+        "XPF",
+    ),
+    3: ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"),
+    4: ("CLF", "UYW"),
+}  # fmt: skip
+_UNUSUAL: Final = {currency: decimals for decimals, currencies in _DECIMALS.items() for currency in currencies}
+USUAL: Final = 2
+MOST: Final = 6
+"""An amount is kept in millionths."""
+
+
+def decimals_of(currency: str) -> int:
+    """The decimals of a currency; 2 for one that is not known."""
+    return _UNUSUAL.get(currency, USUAL)
+
+
+def unit_of(currency: str) -> int:
+    """The smallest amount of a currency that can be paid, in micro-units."""
+    unit: int = 10 ** (MOST - decimals_of(currency))
+    return unit
+
+
+def rounded(micros: int, currency: str) -> int:
+    """An amount brought to what can be paid, half up: a half goes towards plus infinity, so that an amount and the same
+    amount with something payable added are rounded alike."""
+    unit = unit_of(currency)
+    return (micros + unit // 2) // unit * unit
+
+
+def shown(micros: int, currency: str) -> str:
+    """An amount as people are told it: with the currency's decimals, or as many more as it has."""
+    whole, _, places = format_micros(micros, MOST).partition(".")
+    places = places.rstrip("0").ljust(decimals_of(currency), "0")
+    return f"{whole}.{places}" if places else whole
