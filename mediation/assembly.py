@@ -16,6 +16,7 @@ from mediation.acting import Acting, acting_on
 from mediation.config import Config, RadiusFeed
 from mediation.directory_builder import DirectoryBuilder
 from mediation.feed_set import FeedSet
+from mediation.formats.source_formats import SourceFormats
 from mediation.fronts import Fronts
 from mediation.pipeline.front import Front
 from mediation.pipeline.metrics import PipelineMetrics
@@ -64,8 +65,9 @@ async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int],
     directory = builder.build(await store.provisioned())
     counters = await load_counters(store, directory.accounts)
     front = Front(directory, oldest_at(config.store.retention_months, clock()))
-    fronts = Fronts(config.store.path, front.oldest_at)
-    preparer = fronts if config.rating.processes else FrontHere(front)
+    formats = SourceFormats(config.plans)
+    fronts = Fronts(config.store.path, front.oldest_at, formats)
+    preparer = fronts if config.rating.processes else FrontHere(front, formats.parser)
     acting = await acting_on(config, store, counters, front, clock)
     clients = (client for feed in config.feeds if isinstance(feed, RadiusFeed) for client in feed.clients)
     accounted = {sources[client.source_name]: client.source_name for client in clients}
@@ -92,15 +94,19 @@ async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int],
             "last_transaction": store.last_id,
         },
     )
+    feeds = FeedSet(
+        config, sources, preparer, owner, store, clock, metrics.activity, acting.sessions, acting.began,
+        formats.dialling,
+    )  # fmt: skip
     return Parts(
         store,
         front,
         fronts,
         owner,
         Provisions(store, builder, front, owner, clock, acting.room.follow, fronts.follow),
-        FeedSet(config, sources, preparer, owner, store, clock, metrics.activity, acting.sessions, acting.began),
+        feeds,
         await Users.load(store, clock),
-        Recycler(store, front, owner, clock, sources),
+        Recycler(store, front, owner, clock, sources, formats=formats),
         metrics,
         acting,
         await Enrolments.load(store, clock, acting.wake),

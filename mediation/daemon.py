@@ -13,7 +13,15 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from mediation import writer_bills, writer_enrolments, writer_rules, writer_socket, writer_suspense, writer_users
+from mediation import (
+    writer_bills,
+    writer_enrolments,
+    writer_rerating,
+    writer_rules,
+    writer_socket,
+    writer_suspense,
+    writer_users,
+)
 from mediation.assembly import Parts, assemble, control_plane
 from mediation.config import Config, Listen
 from mediation.feeds import connections
@@ -120,6 +128,7 @@ class Daemon:
         writer_enrolments.add_routes(commands, parts.enrolments)
         writer_rules.add_routes(commands, parts.store, self._clock)
         writer_bills.add_routes(commands, parts.acting.biller)
+        writer_rerating.add_routes(commands, parts.store, parts.owner, self._clock)
         await writer_socket.listen(await self._runner(stack, commands), self._config.store.path)
         path = writer_socket.socket_path(self._config.store.path)
         stack.callback(path.unlink, missing_ok=True)

@@ -1,5 +1,7 @@
 """Makes the directory that records are guided and rated by, of what is provisioned in the store."""
 
+import msgspec
+
 from rating.directory import ALWAYS, Directory, TariffBook, TariffVersion
 from rating.rater import Rater
 from rating.store.port import Provisioned
@@ -20,14 +22,31 @@ class DirectoryBuilder:
     def build(self, provisioned: Provisioned) -> Directory:
         """The directory of all accounts, lines and tariffs. Raises TariffError for a stored tariff that a newer
         program refuses."""
-        self._versions = {number: self._version(number, text) for number, text in provisioned.tariffs}
-        book = TariffBook(self._versions.values())
-        return Directory(provisioned.accounts, provisioned.lines, book, self.default_tariff)
+        currencies = {account.currency for account in provisioned.accounts}
+        versions = [
+            self._version(number, text, provisioned.conversions.get(number, {}), currencies)
+            for number, text in provisioned.tariffs
+        ]
+        self._versions = {version.id: version for version in versions}
+        return Directory(
+            provisioned.accounts, provisioned.lines, TariffBook(versions), self.default_tariff, provisioned.favourites
+        )
 
-    def _version(self, number: int, text: TariffText) -> TariffVersion:
-        known = self._versions.get(number)
-        if known is not None:
-            return known
-        tariff = parse_tariff(text)
-        valid_from_at = ALWAYS if tariff.valid_from_at is None else tariff.valid_from_at
-        return TariffVersion(number, tariff.name, valid_from_at, Rater(tariff))
+    def _version(
+        self, number: int, text: TariffText, conversions: dict[str, int], currencies: set[str]
+    ) -> TariffVersion:
+        version = self._versions.get(number)
+        if version is None:
+            tariff = parse_tariff(text)
+            valid_from_at = ALWAYS if tariff.valid_from_at is None else tariff.valid_from_at
+            version = TariffVersion(number, tariff.name, valid_from_at, Rater(tariff))
+        # A rater for each currency that an account has: the others would take memory for nothing.
+        wanted = {currency: own for currency, own in conversions.items() if currency in currencies}
+        if wanted.keys() == version.converted.keys():
+            return version
+        tariff = version.rater.tariff
+        converted = {
+            currency: TariffVersion(own, tariff.name, version.valid_from_at, Rater(tariff, currency))
+            for currency, own in wanted.items()
+        }
+        return msgspec.structs.replace(version, converted=converted)

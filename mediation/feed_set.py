@@ -5,6 +5,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ from aiohttp import web
 
 from access.radius.dictionary import Dictionary
 from access.sessions import LiveSession, LiveSessions
-from mediation.config import Config, FilesFeed, HttpFeed, Listen, PopFeed, RadiusFeed
+from mediation.config import Address, Config, FilesFeed, HttpFeed, Listen, PopFeed, RadiusFeed
 from mediation.feeds import files, http_posts, pop, radius
 from mediation.feeds.connections import Runner
 from mediation.feeds.status import FeedStatus, SourceStatus
@@ -22,6 +23,7 @@ from mediation.pipeline.owner import StoreOwner
 from mediation.pipeline.preparing import Preparer
 from mediation.pipeline.sender import Clock, Sender
 from rating.cdr import MICROS
+from rating.dial_plan import Dialling
 from rating.store.port import Store
 from rating.store.positions import missing
 
@@ -58,9 +60,10 @@ class FeedSet:
         activity: Mapping[int, SourceActivity],
         sessions: LiveSessions,
         began: Callable[[LiveSession], None],
+        dialling: Callable[[str], Dialling | None],
     ) -> None:
         """`sources` are the numbers of all sources; `activity` is kept by the pipeline, `sessions` by accounting, and
-        `began` is told of each that begins."""
+        `began` is told of each that begins; `dialling` is the dial plan of a source."""
         self._sources = sources
         self._owner = owner
         self._store = store
@@ -71,7 +74,7 @@ class FeedSet:
         self._drops: list[tuple[FilesFeed, files.FilesFeed]] = []
         self._accounting: list[tuple[RadiusFeed, radius.AccountingFeed]] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._sessions, self._began = sessions, began
+        self._sessions, self._began, self._dialling = sessions, began, dialling
         self._of_several_feeds = config.sources_of_several_feeds
         self._open = False
         self._gaps: tuple[int, dict[int, int]] = (-GAPS_HOLD_US, {})
@@ -137,6 +140,7 @@ class FeedSet:
                 self._sender(section.name, client.source_name, "ndjson", None),
                 dictionary,
                 shared=client.address.num_addresses > 1 or of_source[client.source_name] > 1,
+                dialling=partial(self._dialling, client.source_name),
             )
             for client in section.clients
         ]
@@ -171,7 +175,8 @@ class FeedSet:
             address = await listen(f"feeds.{each.section.name}", each.section.listen, each.runner)
             self._addresses[each.section.name] = f"http://{address[0]}:{address[1]}"
         for radius_section, feed in self._accounting:
-            await listen_on(f"feeds.{radius_section.name}", radius_section.listen, feed.open)
+            host, port = await listen_on(f"feeds.{radius_section.name}", radius_section.listen, feed.open)
+            self._addresses[radius_section.name] = str(Address(host, port))
         running = [(section.name, drop.run()) for section, drop in self._drops]
         running += [(section.name, feed.run()) for section, feed in self._accounting]
         self._tasks = [asyncio.create_task(run, name=f"feed {name}") for name, run in running]
@@ -233,7 +238,8 @@ class FeedSet:
             names = dict.fromkeys(client.source_name for client in section.clients)
             sources = [self._source(name, section.quiet_after_s, {}) for name in names]
             state = "open" if self._open else "closed"
-            yield FeedStatus(section.name, section.type, str(section.listen), state, sources, feed.status().notes())
+            where = self._addresses.get(section.name, str(section.listen))
+            yield FeedStatus(section.name, section.type, where, state, sources, feed.status().notes())
 
     def _source(self, name: str, quiet_after_s: int, gaps: Mapping[int, int]) -> SourceStatus:
         number, now = self._sources[name], self._clock()

@@ -71,6 +71,13 @@ class Provisions:
             await self._put_in_force(await self._built())
             return number
 
+    async def import_favourites(self, text: str) -> int:
+        """A favourites.csv, all or nothing; how many numbers. Raises ProvisioningError."""
+        async with self._turn:
+            number = await self._store.import_favourites(text)
+            await self._put_in_force(await self._built())
+            return number
+
     async def import_tariff(self, text: TariffText) -> int:
         """A tariff with its deck; its version's number. Raises TariffError."""
         tariff = await asyncio.to_thread(parse_tariff, text)

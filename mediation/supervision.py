@@ -11,6 +11,7 @@ from mediation.config import Config, PopFeed, read_config
 from mediation.reload import Reload, Reloadable
 from mediation.sd_notify import ServiceManager
 from mediation.watchdog import Watchdog, WriterWatch
+from rating.dial_plan import DialPlan
 
 
 def supervise(
@@ -31,12 +32,19 @@ def supervise(
         parts.metrics.know(numbers)
         parts.feeds.use_sources(section, numbers)
 
+    async def use_plans(plans: Mapping[str, DialPlan]) -> None:
+        parts.recycler.formats.use_plans(plans)
+        await parts.fronts.follow_plans()
+
     reloadable = Reloadable(
-        sources=use_sources, default_tariff=parts.provisions.use_default_tariff, certificates=certificates
+        sources=use_sources,
+        default_tariff=parts.provisions.use_default_tariff,
+        dial_plans=use_plans,
+        certificates=certificates,
     )
     reloads = Reload(config, lambda: read_config(config.file), reloadable, manager)
     tasks = [asyncio.create_task(reloads.run(reload), name="reloads")]
-    if config.billing is not None:
+    if config.billing is not None and config.billing.scheduled:
         schedule = BillSchedule(
             config.file, lambda: parts.front.directory.accounts.values(), config.billing.after_s, clock
         )

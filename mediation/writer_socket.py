@@ -62,6 +62,9 @@ def application(provisions: Provisions, counters: Callable[[web.Request], Awaita
     async def lines(request: web.Request) -> web.Response:
         return await answer(provisions.import_lines(await request.text()))
 
+    async def favourites(request: web.Request) -> web.Response:
+        return await answer(provisions.import_favourites(await request.text()))
+
     async def tariff(request: web.Request) -> web.Response:
         try:
             text = msgspec.json.decode(await request.read(), type=TariffText)
@@ -72,6 +75,7 @@ def application(provisions: Provisions, counters: Callable[[web.Request], Awaita
     app = web.Application(middlewares=[as_problems], client_max_size=_MAX_FILE_BYTES)
     app.router.add_post("/import/accounts", accounts)
     app.router.add_post("/import/lines", lines)
+    app.router.add_post("/import/favourites", favourites)
     app.router.add_post("/import/tariff", tariff)
     app.router.add_get("/counters", counters)
     return app

@@ -4,7 +4,7 @@ The people are the contract's: account 4000012345 has the line +12125550142, and
 20 cents and 1.20 a minute.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -112,6 +112,7 @@ def a_directory(
     lines: Iterable[Line] | None = None,
     tariffs: Iterable[TariffText] | None = None,
     default_tariff: str | None = None,
+    favourites: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Directory:
     """One account with one line and one tariff, but for what is given; tariffs are numbered from 1."""
     texts = [a_tariff_text()] if tariffs is None else tariffs
@@ -120,6 +121,7 @@ def a_directory(
         [a_line()] if lines is None else lines,
         TariffBook(a_tariff_version(number, text) for number, text in enumerate(texts, 1)),
         default_tariff,
+        favourites,
     )
 
 

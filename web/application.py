@@ -13,9 +13,11 @@ from web.pages.accounts import AccountsPages
 from web.pages.agent import AgentPages
 from web.pages.audit import AuditPages
 from web.pages.calls import CallsPages
+from web.pages.enrolment import EnrolmentPages
 from web.pages.feeds import FeedsPages
 from web.pages.firings import FiringsPages
 from web.pages.invoice_file import InvoiceFile
+from web.pages.invoice_search import InvoiceSearch
 from web.pages.invoices import InvoicePages
 from web.pages.monitor import MonitorPages
 from web.pages.options import OptionsPages
@@ -63,7 +65,9 @@ class ControlPlane:
             AccessPages(site),
             AuditPages(site),
             OptionsPages(site),
+            EnrolmentPages(site),
             StatementPages(site),
+            InvoiceSearch(site),
             InvoicePages(site),
             InvoiceFile(site),
             PayingPages(site),

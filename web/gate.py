@@ -14,7 +14,6 @@ from web.site import Site
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_FIELD: Final = "csrf"
-MAX_FORM_BYTES: Final = 1 << 20
 
 
 def cookie_name(site: Site) -> str:

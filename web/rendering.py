@@ -19,8 +19,8 @@ from web.static_files import StaticFiles
 
 MENU: Final[dict[Role, tuple[tuple[str, str], ...]]] = {
     Role.STAFF: (
-        ("/live", "Live"), ("/accounts", "Accounts"), ("/transactions", "Calls"), ("/monitor", "Monitor"),
-        ("/orders", "Orders"), ("/suspense", "Suspense"), ("/feeds", "Feeds"),
+        ("/live", "Live"), ("/accounts", "Accounts"), ("/transactions", "Calls"), ("/invoices", "Invoices"),
+        ("/monitor", "Monitor"), ("/orders", "Orders"), ("/suspense", "Suspense"), ("/feeds", "Feeds"),
     ),
     Role.CUSTOMER: (
         ("/home", "Overview"), ("/transactions", "Calls"), ("/statements", "Statements"), ("/pay", "Pay invoice"),
@@ -28,7 +28,7 @@ MENU: Final[dict[Role, tuple[tuple[str, str], ...]]] = {
     ),
     Role.OPERATOR: (("/feeds", "Feeds"), ("/orders", "Orders"), ("/health", "Health")),
     Role.AGENT: (("/agent/accounts", "Accounts"), ("/agent/notices", "Notices")),
-    Role.AUDITOR: (("/audit", "Audit"),),
+    Role.AUDITOR: (("/audit", "Audit"), ("/invoices", "Invoices")),
 }  # fmt: skip
 """The menu bar of each role."""
 ENTRANCE: Final = {
@@ -113,9 +113,10 @@ def clock_time(at: int | None, zone: ZoneInfo) -> str:
 
 def duration(us: int) -> str:
     """A duration (µs) as h:mm:ss or m:ss, fractions of a second cut off."""
-    minutes, seconds = divmod(us // MICROS, 60)
+    minutes, seconds = divmod(abs(us) // MICROS, 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+    sign = "-" if us <= -MICROS else ""
+    return sign + (f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}")
 
 
 def local(text: str, zone: ZoneInfo, pattern: str = "%-d %b %Y %H:%M:%S") -> str:

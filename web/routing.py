@@ -16,6 +16,7 @@ EVERYBODY: Final = frozenset(Role)
 """Whoever is signed in."""
 STAFF: Final = frozenset({Role.STAFF})
 OPERATIONS: Final = frozenset({Role.STAFF, Role.OPERATOR})
+AUDITORS: Final = frozenset({Role.STAFF, Role.AUDITOR})
 CUSTOMER: Final = frozenset({Role.CUSTOMER})
 AGENT: Final = frozenset({Role.AGENT})
 CALLS: Final = frozenset({Role.STAFF, Role.CUSTOMER})

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mediation.formats import Parse, Unreadable, parser_named
+from mediation.formats import Unreadable
+from mediation.formats.source_formats import SourceFormats
 from mediation.pipeline.mending import understood
 from mediation.pipeline.owner import Stopping
 from mediation.pipeline.recycling import NotSelectable
@@ -53,22 +54,22 @@ async def count_by_reason(site: Site) -> dict[str, int]:
 
 async def list_open(site: Site, reason: str | None, source: str | None, after: int, limit: int) -> SuspensePage:
     """The first `limit` open records with an id above `after`. Raises Refused for a source that there is not."""
-    return await site.readers.read(_list_open, reason, source, after, limit)
+    return await site.readers.read(_list_open, site.recycler.formats, reason, source, after, limit)
 
 
-def _list_open(cx: sqlite3.Connection, reason: str | None, source: str | None, after: int, limit: int) -> SuspensePage:
+def _list_open(
+    cx: sqlite3.Connection, formats: SourceFormats, reason: str | None, source: str | None, after: int, limit: int
+) -> SuspensePage:
     numbers = names_to_ids(cx)
     if source is not None and source not in numbers:
         raise Refused(422, f"there is no source {source[:100]}: there are {', '.join(sorted(numbers))}")
     which = Filter(reason, None if source is None else numbers[source])
     found = suspense.select(cx, which, after, suspense.last_id(cx), limit + 1)
     names = {number: name for name, number in numbers.items()}
-    parsers: dict[str, Parse] = {}
     rows = []
     for record in found[:limit]:
-        if record.line_format not in parsers:
-            parsers[record.line_format] = parser_named(record.line_format)
-        fields = understood(record, names[record.source], parsers[record.line_format]).fields
+        parse = formats.parser(record.line_format, names[record.source])
+        fields = understood(record, names[record.source], parse).fields
         same = {_SAME_FIELD[name]: value for name, value in fields.items() if name in _SAME_FIELD}
         rows.append(Listed(record, names[record.source], same | fields))
     return SuspensePage(rows, str(rows[-1].record.id) if len(found) > limit else None)
@@ -76,18 +77,18 @@ def _list_open(cx: sqlite3.Connection, reason: str | None, source: str | None, a
 
 async def view_record(site: Site, number: int) -> RecordView:
     """Everything that is to be said of a record, whatever has become of it. Raises NotFound."""
-    found = await site.readers.read(_view, number)
+    found = await site.readers.read(_view, site.recycler.formats, number)
     if found is None:
         raise NotFound
     return found
 
 
-def _view(cx: sqlite3.Connection, number: int) -> RecordView | None:
+def _view(cx: sqlite3.Connection, formats: SourceFormats, number: int) -> RecordView | None:
     found = suspense.get_many(cx, [number])
     if not found:
         return None
     names = {id_: name for name, id_ in names_to_ids(cx).items()}
-    return view_of(found[0], names[found[0].source], suspense.changes_of(cx, number))
+    return view_of(found[0], names[found[0].source], suspense.changes_of(cx, number), formats)
 
 
 def wrong_fields(reason: str, fields: Mapping[str, Any], refused: Unreadable | None) -> tuple[str, ...]:

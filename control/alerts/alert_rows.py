@@ -98,18 +98,6 @@ def set_interrupted(cx: sqlite3.Connection, words: str) -> int:
     ).rowcount
 
 
-def send_again(cx: sqlite3.Connection, number: int, now: int) -> bool:
-    """A person decides that an alert is sent once more; False if it is not one that failed or has an unknown end."""
-    ended = (State.FAILED, State.UNKNOWN)
-    return _change(cx, number, ended, state=State.WAITING, due_at=now, tries=0, words="")
-
-
-def drop(cx: sqlite3.Connection, number: int, words: str) -> bool:
-    """A person decides that an alert is not to be sent; False if it is out, or being handed over."""
-    open_ = (State.WAITING, State.FAILED, State.UNKNOWN)
-    return _change(cx, number, open_, state=State.DROPPED, words=words)
-
-
 def get(cx: sqlite3.Connection, number: int) -> Alert | None:
     """One alert."""
     found = _alerts(cx.execute(f"SELECT {_COLUMNS} FROM alerts WHERE id = ?", (number,)))  # noqa: S608  # names of columns, no values
@@ -135,12 +123,6 @@ def alerts(
             (*conditions.values(), limit),
         )
     )
-
-
-def count_by_state(cx: sqlite3.Connection) -> dict[State, int]:
-    """How many alerts stand in each state."""
-    rows = cx.execute("SELECT state, count(*) FROM alerts GROUP BY state")
-    return {State(state): count for state, count in rows}
 
 
 def _tried(cx: sqlite3.Connection, number: int, states: tuple[State, ...], **values: Any) -> bool:

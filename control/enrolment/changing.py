@@ -1,6 +1,7 @@
 """Enrolling and cancelling: the row, the line in the audit log and the mail to the agent, in one store transaction."""
 
 import sqlite3
+from typing import Final
 
 from control import audit
 from control.alerts import alert_rows
@@ -11,32 +12,40 @@ from control.users.roles import Role
 from control.users.rows import user_named
 from rating.account import Account
 
+LONGEST_REASON: Final = 500
 
-def enrol(cx: sqlite3.Connection, account: str, method: Method, actor: str, now: int) -> bool:
-    """Let an account take e-billing and pay so; whether it did not before. Raises EnrolmentRefused."""
+
+def enrol(cx: sqlite3.Connection, account: str, method: Method | None, actor: str, now: int, reason: str = "") -> bool:
+    """Let an account take e-billing and pay so (None: as it does, and on the pages if it is new); whether it did not
+    before. Raises EnrolmentRefused."""
+    _check(reason)
     known = _known(cx, account)
+    was = rows.enrolment_of(cx, account)
+    if method is None:
+        method = was.payment_method if was is not None and was.enrolled else Method.WEB
     if method is Method.AUTOMATIC and rows.bank_details_of(cx, account) is None:
         raise EnrolmentRefused("there is no bank account to collect from: enter the bank details first")
-    was = rows.enrolment_of(cx, account)
     if was is not None and was.enrolled:
         if was.payment_method is not method:
             rows.set_method(cx, account, method)
-            audit.record(cx, now, actor, "change payment method", f"account {account}", _from_to(was, method))
+            detail = _because(_from_to(was, method), reason)
+            audit.record(cx, now, actor, "change payment method", f"account {account}", detail)
         return False
     rows.put_enrolment(cx, Enrolment(account, True, method, now, actor))
-    audit.record(cx, now, actor, "enrol", f"account {account}", f"payment method {method}")
+    audit.record(cx, now, actor, "enrol", f"account {account}", _because(f"payment method {method}", reason))
     _tell_agent(cx, known, enrolled=True, actor=actor, now=now)
     return True
 
 
-def cancel(cx: sqlite3.Connection, account: str, actor: str, now: int) -> bool:
+def cancel(cx: sqlite3.Connection, account: str, actor: str, now: int, reason: str = "") -> bool:
     """Let an account take e-billing no longer; whether it did. Raises EnrolmentRefused."""
+    _check(reason)
     known = _known(cx, account)
     was = rows.enrolment_of(cx, account)
     if was is None or not was.enrolled:
         return False
     rows.put_enrolment(cx, Enrolment(account, False, was.payment_method, now, actor))
-    audit.record(cx, now, actor, "cancel enrolment", f"account {account}")
+    audit.record(cx, now, actor, "cancel enrolment", f"account {account}", reason)
     _tell_agent(cx, known, enrolled=False, actor=actor, now=now)
     return True
 
@@ -57,6 +66,15 @@ def _known(cx: sqlite3.Connection, account: str) -> Account:
     if known is None:
         raise EnrolmentRefused(f"there is no account {account}: mind the number")
     return known
+
+
+def _check(reason: str) -> None:
+    if len(reason) > LONGEST_REASON or not (reason.isprintable() or not reason):
+        raise EnrolmentRefused(f"a reason has at most {LONGEST_REASON} printable characters, in one line")
+
+
+def _because(what: str, reason: str) -> str:
+    return f"{what}: {reason}" if reason else what
 
 
 def _from_to(was: Enrolment, method: Method) -> str:

@@ -12,6 +12,7 @@ from rating.account import Account
 from rating.store.provisioning import ACCOUNT_COLUMNS
 
 _CHANGE: Final = ", ".join(f"c.{name}" for name in Change.__struct_fields__)
+_MAIL: Final = "LEFT JOIN alerts m ON m.id = c.alert"
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -76,11 +77,19 @@ def add_change(cx: sqlite3.Connection, change: Change) -> None:
 def changes_for(cx: sqlite3.Connection, agent: str, *, limit: int, before: int | None = None) -> list[Told]:
     """What happened on an agent's watch, the newest first; an account that has another agent by now is theirs alone."""
     where, values = ("", ()) if before is None else (" AND c.id < ?", (before,))
+    return _told(cx, f"AND a.agent = c.agent {_MAIL} WHERE c.agent = ?{where}", (agent, *values), limit)
+
+
+def changes_of(cx: sqlite3.Connection, account: str, *, limit: int) -> list[Told]:
+    """What happened to an account, whoever was its agent, the newest first."""
+    return _told(cx, f"{_MAIL} WHERE c.shard = 0 AND c.account = ?", (account,), limit)
+
+
+def _told(cx: sqlite3.Connection, which: str, values: tuple[Any, ...], limit: int) -> list[Told]:
     rows = cx.execute(
         f"SELECT {_CHANGE}, a.name, m.state, m.words FROM enrolment_changes c"  # noqa: S608  # names of columns, no values
-        " JOIN accounts a ON a.shard = 0 AND a.account = c.account AND a.agent = c.agent"
-        f" LEFT JOIN alerts m ON m.id = c.alert WHERE c.agent = ?{where} ORDER BY c.id DESC LIMIT ?",
-        (agent, *values, limit),
+        f" JOIN accounts a ON a.shard = 0 AND a.account = c.account {which} ORDER BY c.id DESC LIMIT ?",
+        (*values, limit),
     )
     return [Told(_change(row), row[8], row[9], row[10] or "") for row in rows]
 

@@ -41,22 +41,24 @@ class Enrolments:
         """Whether an account gets its invoices online."""
         return account in self._enrolled
 
-    async def enrol(self, account: str, actor: str, method: Method = Method.WEB) -> bool:
-        """Let an account take e-billing and pay so; its agent is told. Whether it did not before: to enrol again
-        changes the payment method only. Raises EnrolmentRefused."""
+    async def enrol(self, account: str, actor: str, method: Method | None = Method.WEB, *, reason: str = "") -> bool:
+        """Let an account take e-billing and pay so, None being as it does already; its agent is told, `reason` goes
+        into the audit log. Whether it did not before: to enrol again changes the payment method only. Raises
+        EnrolmentRefused."""
 
         def enrol(cx: sqlite3.Connection, now: int) -> bool:
-            changed = changing.enrol(cx, account, method, actor, now)
+            changed = changing.enrol(cx, account, method, actor, now, reason)
             self._enrolled.add(account)
             return changed
 
         return await self._do(enrol)
 
-    async def cancel(self, account: str, actor: str) -> bool:
-        """Let an account take e-billing no longer; its agent is told. Whether it did. Raises EnrolmentRefused."""
+    async def cancel(self, account: str, actor: str, *, reason: str = "") -> bool:
+        """Let an account take e-billing no longer; its agent is told, `reason` goes into the audit log. Whether it did.
+        Raises EnrolmentRefused."""
 
         def cancel(cx: sqlite3.Connection, now: int) -> bool:
-            changed = changing.cancel(cx, account, actor, now)
+            changed = changing.cancel(cx, account, actor, now, reason)
             self._enrolled.discard(account)
             return changed
 

@@ -127,12 +127,16 @@ class Site:
         (self.directory / "accounts.csv").write_text("\n".join(accounts) + "\n")
         (self.directory / "lines.csv").write_text("\n".join(lines) + "\n")
         for kind, file in (("accounts", "accounts.csv"), ("lines", "lines.csv"), ("tariff", "tariff.toml")):
-            done = subprocess.run(
-                [*_PROGRAM, "import", kind, str(self.directory / file), "--config", str(self.config)],
-                check=False, capture_output=True, text=True,
-            )  # fmt: skip
-            if done.returncode:
-                raise Failure(f"the bench's own {kind} could not be imported: {done.stderr.strip()}")
+            self.import_file(kind, file)
+
+    def import_file(self, kind: str, file: str) -> None:
+        """Import one of the site's files by the command for it."""
+        done = subprocess.run(
+            [*_PROGRAM, "import", kind, str(self.directory / file), "--config", str(self.config)],
+            check=False, capture_output=True, text=True,
+        )  # fmt: skip
+        if done.returncode:
+            raise Failure(f"the bench's own {kind} could not be imported: {done.stderr.strip()}")
 
 
 class RunningDaemon:

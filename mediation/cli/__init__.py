@@ -19,6 +19,7 @@ from mediation.cli import (
     migrate,
     rate,
     recount,
+    rerate,
     serve,
     simulate,
     suspense,
@@ -31,8 +32,8 @@ from rating.store.errors import StoreError
 from rating.tariff import TariffError
 
 _COMMANDS = (
-    demo, serve, check_config, migrate, import_files, rate, explain, export, recount, account_for, suspense, bill_run,
-    backup, user, token, bench, simulate,
+    demo, serve, check_config, migrate, import_files, rate, explain, export, recount, account_for, suspense, rerate,
+    bill_run, backup, user, token, bench, simulate,
 )  # fmt: skip
 
 _EPILOG = """exit codes: 0 done, 1 failed while working, 2 wrong usage or configuration

@@ -14,7 +14,9 @@ from control.billing.bill_run import charges_of
 from control.billing.biller import Posted
 from control.billing.cycles import Cycles, parse_period, periods_to_look_at
 from control.billing.due import Due, look
-from mediation.cli.bill_desk import Desk
+from control.billing.letterhead import Letterhead
+from mediation.cli.bill_desk import bill_way
+from mediation.cli.desk import Desk
 from mediation.cli.options import add_command, add_config, add_json, configuration, print_json, reading
 from mediation.config import Config
 from mediation.daemon import wall_clock
@@ -116,9 +118,9 @@ class _Making:
 
     def _issue(self, due: dict[str, Due]) -> None:
         directory = self._config.store.path.parent
-        parts = charges_of(self._cx, due, last_id(self._cx), directory, self._looked_at)
+        parts = charges_of(self._cx, due, last_id(self._cx), directory, self._looked_at, _letterhead(self._config))
         billable = 0
-        with Desk(self._config, self._took, self._daemon_only) as desk, closing(parts):
+        with Desk(self._config, bill_way(), self._took, self._daemon_only) as desk, closing(parts):
             for part in parts:
                 billable += len(part)
                 desk.hand_over(part)
@@ -178,6 +180,13 @@ def _complain(totals: Totals, period: str) -> None:
             f"the cycle that begins in {period} has not ended for {totals.not_ended} of the accounts:"
             " start the command again when it has"
         )
+
+
+def _letterhead(config: Config) -> Letterhead | None:
+    """What the configuration of this moment puts at the head of invoices."""
+    if config.billing is None or config.billing.provider_name is None:
+        return None
+    return Letterhead(config.billing.provider_name, config.billing.letterhead)
 
 
 def _accounts(cx: sqlite3.Connection, number: str | None) -> list[Account]:

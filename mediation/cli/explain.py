@@ -5,12 +5,11 @@ from typing import Any
 
 from mediation.cli.options import add_command, add_config, add_json, configuration, print_json, reading
 from mediation.failure import Failure
-from rating.explaining import NoLongerRated, explain, tariff_of
-from rating.rater import Rater
-from rating.store.provisioning import get_tariff
+from rating.explaining import NoLongerRated, explain, reverses, stored_rater, tariff_of
 from rating.store.reading import exporter
+from rating.store.reductions import reductions_of
+from rating.store.rerate_links import Links, links_of
 from rating.store.transactions import find_by_id
-from rating.tariff import parse_tariff
 
 
 def add_parser(commands: Any) -> None:
@@ -35,15 +34,16 @@ def run(args: argparse.Namespace) -> int:
         if row is None:
             raise Failure(f"there is no transaction {args.transaction}: export transactions lists them")
         number = tariff_of(row)
-        rater = None if number is None else Rater(parse_tariff(get_tariff(cx, number)))
+        rater = None if number is None else stored_rater(cx, number)
         try:
-            explained = explain(row, exporter(cx)(tuple(row)), rater)
+            explained = explain(row, exporter(cx)(tuple(row)), rater, reductions_of(cx, args.transaction))
+            explained.correction = links_of(cx, args.transaction, reverses(row))
         except NoLongerRated as fault:
             raise Failure(str(fault)) from None
     if args.json:
         print_json(explained)
     else:
-        _print(explained.transaction, explained.explanation)
+        _print(explained.transaction, explained.explanation, explained.correction)
     if not explained.agrees:
         assert explained.explanation is not None
         raise Failure(
@@ -59,13 +59,17 @@ def _number(text: str) -> int:
     return int(text[:30])
 
 
-def _print(transaction: dict[str, Any], explained: dict[str, Any] | None) -> None:
+def _print(transaction: dict[str, Any], explained: dict[str, Any] | None, correction: Links | None) -> None:
     print(f"transaction {transaction['transaction']}: {transaction['calling']} to {transaction['called']}"
           f" ({transaction['place_called'] or transaction['destination'] or 'no destination'}),"
           f" answered {transaction['answer']}, {transaction['duration']} s")  # fmt: skip
     currency = transaction["currency"] or ""
     print(f"  charge      {transaction['charge']} {currency} by tariff {transaction['tariff'] or 'none'},"
           f" {transaction['billed_s']} s billed")  # fmt: skip
+    if correction:
+        _print_links(correction)
+    if transaction["reverses"] is not None:
+        return
     if not explained:
         print("  no tariff was needed: it was not answered")
         return
@@ -75,3 +79,33 @@ def _print(transaction: dict[str, Any], explained: dict[str, Any] | None) -> Non
               f" {run_['rate']} per {run_['per_s']} s  = {run_['amount']}")  # fmt: skip
     if explained["capped"]:
         print("  cut to the destination's greatest charge")
+    if conversion := explained.get("conversion"):
+        print(f"  in {conversion['from']} so far; 1 {conversion['from']} = {conversion['rate']} {conversion['to']}")
+    if "gross" in explained:
+        print(f"  without allowances and discounts it would cost {explained['gross']}")
+        for taken in explained["reductions"]:
+            print(f"  {_words(taken)}")
+
+
+def _words(taken: dict[str, Any]) -> str:
+    """What a rule did to the charge."""
+    rule = f"{taken['kind']} {taken['rule']}"
+    if taken["kind"] == "allowance":
+        return f"{rule}: {taken['used']} {taken['measure']} covered, {taken['amount']} off"
+    if taken["percent"] == "0":
+        return f"{rule}: counted for it, not reached before"
+    return f"{rule}: {taken['percent']} % less, {taken['amount']} off"
+
+
+def _print_links(correction: Links) -> None:
+    """What its charge took the place of, and what took the place of its charge."""
+    if correction.reverses is not None:
+        print(f"  takes back  transaction {correction.reverses}, which explain tells of")
+    if correction.replaces is not None:
+        print(f"  instead of  transaction {correction.replaces}, which was taken back")
+    if correction.reversed_by is not None:
+        print(f"  taken back  by transaction {correction.reversed_by}")
+    if correction.replaced_by is not None:
+        print(f"  charged     again by transaction {correction.replaced_by}")
+    why = f": {correction.reason}" if correction.reason else ""
+    print(f"  rated again {correction.at} by {correction.by}, run {correction.run}{why}")

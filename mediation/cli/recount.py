@@ -24,6 +24,7 @@ from rating.recount import Difference, as_sums, differences, recount
 from rating.store import snapshots
 from rating.store.partitions import last_id, partitions
 from rating.store.provisioning import get_accounts
+from rating.store.reductions import use_differences
 from rating.store.transactions import read_chunks
 
 _SHOWN: Final = 100
@@ -97,6 +98,7 @@ def _recounted_money(config: Config, cx: sqlite3.Connection) -> tuple[int, list[
         for account, was, is_ in ledger_differences(cx, owed, standing.entry)
     ]
     wrong += [f"ledger entry {number}: its postings sum to {total}, not to zero" for number, total in unbalanced(cx)]
+    wrong += use_differences(cx)
     wrong += recount_billed(cx, billed, standing.bill)
     bills, wrong_bills = recount_bills(cx, standing.bill)
     return bills, wrong + wrong_bills

@@ -13,6 +13,7 @@ from mediation.cli.suspense_order import give
 from mediation.cli.users_change import actor
 from mediation.config import Config
 from mediation.failure import Failure
+from mediation.formats.source_formats import SourceFormats
 from mediation.pipeline.mending import Mend, Replacement
 from mediation.pipeline.recycling import Selection
 from mediation.writer_suspense import DiscardOrder, MendOrder, RecycleOrder
@@ -112,11 +113,13 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
-    with reading(configuration(args)) as cx:
+    config = configuration(args)
+    formats = SourceFormats(config.plans)
+    with reading(config) as cx:
         if args.transaction is None:
-            suspense_shown.print_record(cx, args.id, args.json)
+            suspense_shown.print_record(cx, formats, args.id, args.json)
         else:
-            suspense_shown.print_origin(cx, args.transaction, args.json)
+            suspense_shown.print_origin(cx, formats, args.transaction, args.json)
     return 0
 
 

@@ -10,6 +10,7 @@ from mediation.config import Config
 from mediation.daemon import wall_clock
 from mediation.directory_builder import DirectoryBuilder
 from mediation.failure import Failure
+from mediation.formats.source_formats import SourceFormats
 from mediation.pipeline.front import Front
 from mediation.pipeline.metrics import PipelineMetrics
 from mediation.pipeline.owner import StoreOwner
@@ -56,7 +57,7 @@ async def _recycler(config: Config, store: Store) -> Recycler:
         store, Counters(directory.accounts), PipelineMetrics(CollectorRegistry(), sources), max_queued=1, max_commit=1
     )
     front = Front(directory, oldest_at(config.store.retention_months, wall_clock()))
-    return Recycler(store, front, owner, wall_clock, sources)
+    return Recycler(store, front, owner, wall_clock, sources, formats=SourceFormats(config.plans))
 
 
 def _tell(done: Recycled) -> None:

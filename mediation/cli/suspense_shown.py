@@ -7,6 +7,7 @@ import msgspec
 
 from mediation.cli.options import print_json
 from mediation.failure import Failure
+from mediation.formats.source_formats import SourceFormats
 from mediation.pipeline.recycling import Recycled
 from mediation.pipeline.suspense_views import REASONS, RecordView, line_text, record_json, view_json, view_of
 from rating.store import suspense
@@ -53,21 +54,21 @@ def print_records(
         print(f"more: --after {records[-1].id}")
 
 
-def print_record(cx: sqlite3.Connection, id_: int, as_json: bool) -> None:
+def print_record(cx: sqlite3.Connection, formats: SourceFormats, id_: int, as_json: bool) -> None:
     """One record: as it arrived, what was understood, why it is here, what was done to it."""
     found = suspense.get_many(cx, [id_])
     if not found:
         raise Failure(f"there is no record {id_} in suspense: suspense list --reason R shows their numbers")
-    view = _view(cx, found[0])
+    view = _view(cx, formats, found[0])
     if as_json:
         print_json(view_json(view))
     else:
         _print_view(view)
 
 
-def print_origin(cx: sqlite3.Connection, transaction: int, as_json: bool) -> None:
+def print_origin(cx: sqlite3.Connection, formats: SourceFormats, transaction: int, as_json: bool) -> None:
     """The records that were recycled into a transaction."""
-    views = [_view(cx, record) for record in suspense.of_transaction(cx, transaction)]
+    views = [_view(cx, formats, record) for record in suspense.of_transaction(cx, transaction)]
     if as_json:
         print_json({"transaction": transaction, "records": [view_json(view) for view in views]})
         return
@@ -89,9 +90,9 @@ def print_recycled(done: Recycled) -> None:
         )
 
 
-def _view(cx: sqlite3.Connection, record: suspense.SuspenseRecord) -> RecordView:
+def _view(cx: sqlite3.Connection, formats: SourceFormats, record: suspense.SuspenseRecord) -> RecordView:
     names = {number: name for name, number in names_to_ids(cx).items()}
-    return view_of(record, names[record.source], suspense.changes_of(cx, record.id))
+    return view_of(record, names[record.source], suspense.changes_of(cx, record.id), formats)
 
 
 def _print_view(view: RecordView) -> None:

@@ -4,7 +4,7 @@ customer's mailbox."""
 import asyncio
 import contextlib
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -166,9 +166,10 @@ class _Story:
         self._invoice = found[0]
         number, total = self._invoice["invoice"], Decimal(self._invoice["total_due"])
         says = self._invoice["calls"], Decimal(self._invoice["current_charges"]), total
+        payable = self._charges.quantize(Decimal("0.01"), ROUND_HALF_UP)
         awaiting.make_sure(
             f"{script.CALLS_BEFORE} calls for {self._charges} on invoice {number}, not {says[0]} for {says[1]}",
-            holds=says == (script.CALLS_BEFORE, self._charges, self._charges),
+            holds=says == (script.CALLS_BEFORE, self._charges, payable),
         )
         return (
             f"invoice {number} of {self._cycle.period}: {says[0]} calls, {total:.2f} due by {self._invoice['due_on']}"

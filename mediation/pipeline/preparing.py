@@ -8,7 +8,8 @@ from typing import Final, Protocol
 
 import msgspec
 
-from mediation.formats import Parse, parser_named
+from mediation.formats import Parse
+from mediation.formats.source_formats import SourceFormats
 from mediation.pipeline.front import Front
 from rating.store.batch import Batch, Position
 
@@ -44,18 +45,15 @@ class Preparer(Protocol):
 class FrontHere:
     """Prepares in this process, some milliseconds at a time."""
 
-    def __init__(self, front: Front, parser: Callable[[str], Parse] = parser_named) -> None:
-        """`parser`: the format of a name."""
+    def __init__(self, front: Front, parser: Callable[[str, str], Parse] | None = None) -> None:
+        """`parser`: the format of a name and a source; by default that of sources without a dial plan."""
         self._front = front
-        self._parser = parser
-        self._parsers: dict[str, Parse] = {}
+        self._parser = parser or SourceFormats().parser
         self._turn = asyncio.Lock()
 
     async def prepare(self, delivery: Delivery) -> Batch:
         """Decode, guide and rate."""
-        parse = self._parsers.get(delivery.format)
-        if parse is None:
-            parse = self._parsers[delivery.format] = self._parser(delivery.format)
+        parse = self._parser(delivery.format, delivery.source)
         maker = self._front.begin(
             delivery.source, delivery.source_id, delivery.arrived_at, delivery.position, delivery.format, delivery.feed
         )

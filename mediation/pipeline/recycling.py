@@ -11,7 +11,8 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from mediation.formats import Parse, Unreadable, parser_named
+from mediation.formats import Unreadable
+from mediation.formats.source_formats import SourceFormats
 from mediation.pipeline.front import Front
 from mediation.pipeline.mending import Mend, NotMendable, mended_line, understood
 from mediation.pipeline.preparing import LINES_AT_ONCE
@@ -111,8 +112,10 @@ class Recycler:
         clock: Clock,
         sources: Mapping[str, int],
         reader: Reader | None = None,
+        formats: SourceFormats | None = None,
     ) -> None:
-        """`sources`: the number of every source, by name; `reader`: who reads, if not the store."""
+        """`sources`: the number of every source, by name; `reader`: who reads, if not the store; `formats`: of the
+        sources, where one has a dial plan."""
         self._store = store
         self._front = front
         self._owner = owner
@@ -120,11 +123,8 @@ class Recycler:
         self._sources = sources
         self._names = {number: name for name, number in sources.items()}
         self._reader: Reader = reader or store
-        self._parsers: dict[str, Parse] = {}
-
-    async def by_reason(self) -> dict[str, int]:
-        """Open records by reason."""
-        return await self._reader.read(suspense.count_by_reason)
+        self.formats = formats or SourceFormats()
+        """How lines are read now."""
 
     async def records(
         self, reason: str | None = None, source: str | None = None, after: int = 0, limit: int = 100
@@ -139,7 +139,7 @@ class Recycler:
         if not found:
             return None
         changes = await self._reader.read(suspense.changes_of, id_)
-        return view_of(found[0], self._names[found[0].source], changes, self._parser)
+        return view_of(found[0], self._names[found[0].source], changes, self.formats)
 
     async def origins(self, transaction: int) -> list[SuspenseRecord]:
         """The records that were recycled into a transaction: the one it was made of, and those that were its
@@ -238,29 +238,31 @@ class Recycler:
         retried: list[Retried] = []
         for (source, format_), some in alike.items():
             maker = self._front.begin(self._names[source], source, now, None, format_)
+            parse = self.formats.parser(format_, self._names[source])
             for at in range(0, len(some), LINES_AT_ONCE):
                 await asyncio.sleep(0)  # the event loop's turn
-                maker.add([record.line for record in some[at : at + LINES_AT_ONCE]], self._parser(format_))
+                maker.add([record.line for record in some[at : at + LINES_AT_ONCE]], parse)
             batch = maker.batch
             for month, rows in batch.rows.items():
                 for row, line in zip(rows, batch.row_lines[month], strict=True):
                     row[_ARRIVED_AT] = some[line - 1].arrived_at
-                    retried.append(Retried(some[line - 1], row, None))
+                    retried.append(Retried(some[line - 1], row, None, batch.parts.get(line)))
             retried += [Retried(some[suspended.line - 1], None, suspended) for suspended in batch.suspended]
         return sorted(retried, key=lambda one: one.record.id)
 
     def _mended(self, record: SuspenseRecord, mend: Mend) -> tuple[bytes, str] | None:
         """Raises NotMendable."""
         source = self._names[record.source]
-        line = mended_line(record, source, self._parser(record.line_format), mend)
+        line = mended_line(record, source, self.formats.parser(record.line_format, source), mend)
         if line is not None:
-            read = self._parser(line[1])(line[0], source)
+            read = self.formats.parser(line[1], source)(line[0], source)
             if isinstance(read, Unreadable):
                 raise NotMendable(f"{read.reason}: {read.detail}")
         return line
 
     def _numbers(self, record: SuspenseRecord) -> set[str]:
-        return understood(record, self._names[record.source], self._parser(record.line_format)).numbers
+        source = self._names[record.source]
+        return understood(record, source, self.formats.parser(record.line_format, source)).numbers
 
     def _number(self, source: str | None) -> int | None:
         if source is None:
@@ -268,10 +270,3 @@ class Recycler:
         if source not in self._sources:
             raise NotSelectable(f"there is no source {source}: there are {', '.join(sorted(self._sources))}")
         return self._sources[source]
-
-    def _parser(self, format_: str) -> Parse:
-        """The format of a line, by the name that its batch gave it."""
-        parse = self._parsers.get(format_)
-        if parse is None:
-            parse = self._parsers[format_] = parser_named(format_)
-        return parse

@@ -1,11 +1,10 @@
 """Suspended records as people and programs look at them. Pure."""
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
-from mediation.formats import Parse, parser_named
+from mediation.formats.source_formats import SourceFormats
 from mediation.pipeline.mending import Understood, understood
 from rating.store.reading import instant_text
 from rating.store.suspense import Change, SuspenseRecord
@@ -39,11 +38,10 @@ class RecordView(msgspec.Struct, frozen=True):
         return REASONS.get(self.record.reason, self.record.reason)
 
 
-def view_of(
-    record: SuspenseRecord, source: str, changes: list[Change], parser: Callable[[str], Parse] = parser_named
-) -> RecordView:
+def view_of(record: SuspenseRecord, source: str, changes: list[Change], formats: SourceFormats) -> RecordView:
     """The view of a record of a source, read by the format that it came in or was mended to."""
-    return RecordView(record, source, understood(record, source, parser(record.line_format)), changes)
+    parse = formats.parser(record.line_format, source)
+    return RecordView(record, source, understood(record, source, parse), changes)
 
 
 def line_text(line: bytes) -> str:

@@ -9,6 +9,7 @@ from rating.account import Account, Line
 from rating.store.batch import Batch, Row
 from rating.store.intake import Admission
 from rating.store.recycling import Readmission, Retried
+from rating.store.rerating import Correction, Rerated, Run
 from rating.tariff import Tariff, TariffText
 
 T = TypeVar("T")
@@ -23,6 +24,10 @@ class Provisioned(msgspec.Struct):
     accounts: list[Account]
     lines: list[Line]
     tariffs: list[tuple[int, TariffText]]
+    conversions: dict[int, dict[str, int]] = {}
+    """Of tariffs, by number, the numbers that they have where their charges are in another currency."""
+    favourites: dict[str, tuple[str, ...]] = {}
+    """Numbers that accounts call for less."""
 
 
 class Replay(msgspec.Struct):
@@ -53,6 +58,13 @@ class Store(Protocol):
         returns. `actor` did it at `now` (µs UTC); before the commit `count` is given the new transactions, as in
         `write`."""
 
+    async def rerate(
+        self, corrections: Sequence[Correction], run: Run, now: int, count: Count, begun: Callable[[Any, int], None]
+    ) -> Rerated:
+        """Reverse transactions and charge them again, in one store transaction; durable when it returns. Those that
+        are reversed already are passed over. `count` is given the new rows, as in `write`; `begun` the number of a run
+        that begins with them, with the engine's connection."""
+
     async def register_sources(self, names: Iterable[str]) -> Mapping[str, int]:
         """The number of every source; new names are given one."""
 
@@ -68,6 +80,10 @@ class Store(Protocol):
     async def import_lines(self, text: str) -> int:
         """Import a lines.csv, all or nothing; how many. Raises ProvisioningError."""
 
+    async def import_favourites(self, text: str) -> int:
+        """Import a favourites.csv, all or nothing: the numbers of the accounts that it names are those of the file
+        alone; how many. Raises ProvisioningError."""
+
     async def import_tariff(self, text: TariffText, tariff: Tariff, now: int) -> int:
         """Import a tariff's version; its number."""
 
@@ -79,9 +95,6 @@ class Store(Protocol):
 
     def replay(self, after: int) -> AsyncIterator[list[Replay]]:
         """The transactions after an id, in chunks, by partition (not in order of their ids)."""
-
-    async def suspense_by_reason(self) -> dict[str, int]:
-        """Open suspended records by reason."""
 
     async def read(self, query: Callable[..., T], *args: Any) -> T:
         """The result of `query(connection, *args)`, on a connection that can only read."""

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from control.billing import bill_rows
+from control.billing.letterhead import Letterhead
 from tests.acceptance.daemon_process import WITHIN_S, DaemonProcess, Site, one_line
 from tests.small_site import a_record, account, line, ndjson
 
@@ -174,6 +176,20 @@ def test_the_daemon_bills_by_itself_what_has_ended(provisioned: Site) -> None:
         assert provisioned.answer("recount")[0] == 0
         assert daemon.terminate() == 0
     assert [period for _, _, period, _ in bills(provisioned)] == [PERIOD, PERIOD]
+
+
+def test_a_bill_keeps_the_letterhead_of_the_day_it_was_made(provisioned: Site) -> None:
+    with provisioned.serving() as daemon, daemon.pop() as pop:
+        assert pop.send(records(BEFORE, 0, name="b") + records(LAST, 0)).counts == (2, 0, 0)
+        assert daemon.terminate() == 0
+    plain = provisioned.config.read_text()
+    head = '\n[billing]\nscheduled = false\nprovider_name = "Trans & Co"\nletterhead = ["12 Harbour Street"]\n'
+    for period, text in ((EARLIER, plain + head), (PERIOD, plain)):
+        provisioned.config.write_text(text)
+        assert provisioned.answer("bill-run", "--period", period)[1]["bills"] == 1
+    with closing(sqlite3.connect(provisioned.store)) as cx:
+        heads = [bill_rows.document(cx, number).letterhead for number in (1, 2)]
+    assert heads == [Letterhead("Trans & Co", ("12 Harbour Street",)), None]
 
 
 def test_a_run_of_the_daemons_writes_nothing_without_it(provisioned: Site) -> None:

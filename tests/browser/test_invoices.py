@@ -69,7 +69,7 @@ async def test_a_customer_opens_the_invoice_pays_it_and_is_refused_the_second_ti
     ada: Visitor, site: InvoiceSite
 ) -> None:
     await ada.menu("Statements")
-    assert "open" in await ada.cell(ada.row("150.00"), "State")
+    assert "open" in await ada.cell(ada.row("150.00", "open"), "State")
     await ada.page.get_by_role("link", name="2", exact=True).click()
     assert await ada.heading() == "Invoice 2"
     await says(ada, "Amount due now 150.00 USD", "Billing period 1 Oct 2026 – 31 Oct 2026", "London")

@@ -29,6 +29,7 @@ from tests.contract.control_site import ADA, DAY_US, OTHER, ControlSite, account
 from tests.switch_by_hand import START
 
 OCTOBER = "2026-10-15T12:00:00Z"
+CENT = 10_000
 CALL_MICROS = 12_200_000
 """A call of ten minutes to London."""
 
@@ -79,6 +80,18 @@ async def test_a_bill_moves_what_is_unbilled_to_what_is_due(control: ControlSite
     assert owing(control) == (exposure, CALL_MICROS, CALL_MICROS - 5 * MICROS)
     await control.pay(10)
     assert owing(control) == (exposure - 10 * MICROS, CALL_MICROS, CALL_MICROS - 15 * MICROS)
+
+
+async def test_what_rounding_leaves_over_stays_unbilled_and_the_sum_is_what_it_was(control: ControlSite) -> None:
+    await control.call(start=OCTOBER, seconds=54, called="+16175550123")
+    exposure = owing(control)[0]
+    over = exposure % CENT
+    assert 0 < over < CENT // 2
+    (posted,) = await bill_run(control)
+    assert posted.charges_micros == exposure
+    assert owing(control) == (exposure, over, exposure - over)
+    await control.restart()
+    assert owing(control) == (exposure, over, exposure - over)
 
 
 async def test_a_record_that_comes_late_is_unbilled_until_the_next_bill(control: ControlSite) -> None:

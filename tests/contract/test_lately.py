@@ -5,6 +5,7 @@ import pytest
 from rating.cdr import MICROS
 from rating.store import lately as module
 from rating.store.lately import WINDOW_US, Lately, lately
+from rating.store.rerating import Correction, Run
 from tests.builders import NOW, START, a_tariff_text, cdr_json, raw
 from tests.contract.store_site import Site
 
@@ -62,13 +63,18 @@ async def test_a_call_without_a_tariff_counts_and_is_charged_in_no_currency(site
     assert (found.calls, found.charges, found.destinations) == (1, {"USD": 0}, [])
 
 
-async def test_a_reversal_is_no_call(site: Site) -> None:
-    await site.send(cdr_json(id="call"), cdr_json(id="its reversal"))
-    reverse = "UPDATE transactions_202611 SET reverses = ? WHERE id = 2"
-    await site.store.transact(lambda cx: cx.execute(reverse, (1,)))
+async def test_charging_again_is_no_call(site: Site) -> None:
+    await site.send(cdr_json(id="call"))
+    await site.store.rerate(
+        [Correction(1, 202611, 100, 1, 60, "London", None)],
+        Run("ada", "", "{}"),
+        NOW,
+        lambda _, __: None,
+        lambda _, __: None,
+    )
     found = await looked(site)
-    await site.store.transact(lambda cx: cx.execute(reverse, (None,)))  # it came in as a call, and is counted so
     assert (found.calls, found.charges) == (1, {"USD": LONDON})
+    assert ids(found) == ["call"]
 
 
 @pytest.mark.parametrize(("shown", "expected"), [(1, ["c"]), (3, ["c", "b", "a"]), (9, ["c", "b", "a", "z"])])

@@ -222,7 +222,7 @@ async def test_a_discarded_record_is_counted_as_such_and_keeps_its_line_and_rema
     assert await desk.recycle(2) == (0, 0, 0)
     assert await desk.recycler.discard(Selection((2,)), ADA, "again") == 0
     assert (await desk.record(2)).remark == "noise"
-    assert await desk.recycler.by_reason() == {"unknown-line": 1}
+    assert await desk.site.store.read(suspense.count_by_reason) == {"unknown-line": 1}
 
 
 @pytest.mark.parametrize("remark", ["", "  "])

@@ -10,6 +10,7 @@ import pytest
 from rating.account import Account, Line
 from rating.cdr import MICROS
 from rating.provisioning import ProvisioningError
+from rating.store import suspense
 from rating.store.batch import Outcome, Verdict
 from rating.store.errors import SchemaTooNew, StoreFailed, StoreLocked
 from rating.store.intake import VERDICTS
@@ -123,7 +124,7 @@ async def test_a_conflict_leaves_both_visible(site: Site) -> None:
     (transaction,) = await site.exported()
     assert (transaction["id"], transaction["duration"]) == ("a", 61)
     assert await site.suspended() == [("conflict", RECORDS["A2"])]
-    assert await site.store.suspense_by_reason() == {"conflict": 1}
+    assert await site.store.read(suspense.count_by_reason) == {"conflict": 1}
 
 
 async def test_what_is_in_suspense_is_there_as_it_arrived(site: Site) -> None:
@@ -436,7 +437,7 @@ class TestProjections:
 
     async def test_open_suspense_is_counted_by_reason(self, site: Site) -> None:
         await site.send(*(RECORDS[name] for name in ("A", "A2", "U", "M", "X", "X")))
-        assert await site.store.suspense_by_reason() == {"conflict": 1, "malformed": 2, "unknown-line": 1}
+        assert await site.store.read(suspense.count_by_reason) == {"conflict": 1, "malformed": 2, "unknown-line": 1}
 
     async def test_what_arrived_is_accounted_for_on_its_day(self, site: Site) -> None:
         day = 86_400 * MICROS

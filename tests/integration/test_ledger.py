@@ -32,12 +32,12 @@ async def test_a_payment_moves_the_balance_once_and_survives(store: SqliteStore)
     recorded = await asyncio.gather(*paid)
     assert [one.is_new for one in recorded].count(True) == 1
     assert {one.entry.id for one in recorded} == {1}
-    await ledger.credit(ACCOUNT, 5, "USD", actor="stella", key="k2")
+    await ledger.credit(ACCOUNT, 5 * MICROS, "USD", actor="stella", key="k2")
     await ledger.reverse(ACCOUNT, 1, actor="stella", key="k3", remark="bounced")
-    assert ledger.balances.owed(ACCOUNT) == -5
-    assert [entry.amount_micros for entry in await ledger.entries(ACCOUNT, limit=10)] == [-HUNDRED, 5, HUNDRED]
+    assert ledger.balances.owed(ACCOUNT) == -5 * MICROS
+    assert [entry.amount_micros for entry in await ledger.entries(ACCOUNT, limit=10)] == [-HUNDRED, 5 * MICROS, HUNDRED]
     assert await store.read(ledger_differences, ledger.balances.all()) == []
-    assert (await store.read(Balances.load)).owed(ACCOUNT) == -5
+    assert (await store.read(Balances.load)).owed(ACCOUNT) == -5 * MICROS
 
 
 async def test_who_watches_sees_the_new_balance_in_the_same_transaction(store: SqliteStore) -> None:

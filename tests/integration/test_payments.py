@@ -83,10 +83,13 @@ class Till:
 
     async def books(self) -> dict[str, int]:
         """What stands in every book, in whole units."""
+        return {book: total // MICROS for book, total in (await self.books_micros()).items() if total}
+
+    async def books_micros(self) -> dict[str, int]:
         rows = await self.store.read(
             lambda cx: cx.execute("SELECT book, sum(amount_micros) FROM ledger_postings GROUP BY book").fetchall()
         )
-        return {book: total // MICROS for book, total in rows if total}
+        return dict(rows)
 
     @property
     def due(self) -> int:
@@ -107,7 +110,7 @@ async def till(tmp_path: Path) -> AsyncIterator[Till]:
     try:
         yield till
         assert await store.read(unbalanced) == []
-        assert sum((await till.books()).values()) == 0
+        assert sum((await till.books_micros()).values()) == 0
         assert await store.read(ledger_differences, till.ledger.balances.all()) == []
     finally:
         await store.close()
@@ -311,6 +314,80 @@ class TestDiscount:
         assert (await till.pay(98, "k1", invoice=1)).discount_micros == 2 * MICROS
         rest = await till.pay(None, "k2", invoice=2)
         assert (rest.amount_micros, rest.discount_micros, till.due) == (49 * MICROS, MICROS, 0)
+
+
+class TestToTheCent:
+    """Of a bill of 100.0001, and of amounts that nobody can pay."""
+
+    @pytest.fixture(autouse=True)
+    async def bill(self, till: Till) -> None:
+        await till.rules()
+        await issue_bill(till.store, till.ledger, till.now, some_charges(100_000_100))
+
+    async def pays(self, till: Till, micros_: int | None, key: str = "k1") -> Payment:
+        return (await till.payments.pay(1, micros_, actor=CUSTOMER, key=key)).payment
+
+    async def test_what_is_due_can_be_paid_and_nothing_is_left(self, till: Till) -> None:
+        paid = await self.pays(till, None)
+        assert (paid.amount_micros, paid.discount_micros) == (98 * MICROS, 2 * MICROS)
+        assert till.ledger.balances.owed(ACCOUNT) == 0
+        assert (await self.pays(till, None, "k2")).reason == "payment-pending"
+
+    async def test_the_total_less_the_discount_is_all_of_it_and_a_cent_more_or_less_is_not(self, till: Till) -> None:
+        over = await self.pays(till, 98_010_000, "over")
+        assert (over.reason, over.words) == (
+            "over-amount", "the amount is above what is due, 98.00 (2.00 less for paying early): pay that, or less",
+        )  # fmt: skip
+        exactly = await self.pays(till, 98_000_000, "exactly")
+        assert exactly.discount_micros == 2 * MICROS
+        await till.move(State.CANCELLED, number=exactly.id)
+        less = await self.pays(till, 97_990_000, "less")
+        assert (less.discount_micros, till.ledger.balances.owed(ACCOUNT)) == (0, 2_010_000)
+
+    @pytest.mark.parametrize("micros_", [1, 100, 97_999_999, 98_000_001, 98_005_000, 100_000_100])
+    async def test_more_decimals_than_the_currency_has_are_no_payment_at_all(self, till: Till, micros_: int) -> None:
+        with pytest.raises(EntryRefused, match="more decimals than USD has: write at most 2"):
+            await self.pays(till, micros_)
+        assert await till.attempts() == []
+        for enter in (till.ledger.pay, till.ledger.credit):
+            with pytest.raises(EntryRefused, match="more decimals than USD has: write at most 2"):
+                await enter(ACCOUNT, micros_, "USD", actor="stella", key="k")
+
+    @pytest.mark.parametrize(
+        ("owed", "paid"), [(12_345_600, 12_350_000), (12_344_900, 12_340_000), (4_900, None), (-4_900, None)]
+    )
+    async def test_staff_receives_what_a_bill_of_today_would_come_to(
+        self, till: Till, owed: int, paid: int | None
+    ) -> None:
+        async def receive() -> int:
+            recorded = await till.ledger.pay(ACCOUNT, None, "USD", actor="stella", key="all", due=lambda: owed)
+            return recorded.entry.amount_micros
+
+        if paid is not None:
+            assert await receive() == paid
+        else:
+            with pytest.raises(EntryRefused, match="the balance is zero"):
+                await receive()
+
+    @pytest.mark.parametrize(
+        ("charges", "total", "reason"),
+        [
+            (-100_000_100, 0, "zero-balance"),
+            (-112_345_600, -12_350_000, "credit-balance"),
+            (-99_999_900, 0, "zero-balance"),
+            (-99_994_000, 10_000, None),
+        ],
+    )
+    async def test_what_is_due_may_be_nothing_or_a_credit(
+        self, till: Till, charges: int, total: int, reason: str | None
+    ) -> None:
+        await till.rules(TWO_PERCENT)
+        charged = some_charges(charges, follows=1, period="2026-11")
+        bill = await issue_bill(till.store, till.ledger, till.now, charged)
+        assert (bill.total_due_micros, bill.discount) == (total, None)
+        assert till.ledger.balances.owed(ACCOUNT) == total
+        said = (await till.payments.pay(2, None, actor=CUSTOMER, key="k")).payment
+        assert (said.reason, said.amount_micros) == (reason, None if reason else total)
 
 
 class TestStates:

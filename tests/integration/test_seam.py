@@ -17,9 +17,10 @@ from mediation.pipeline.owner import Stopping
 from mediation.pipeline.preparing import Delivery, FrontHere
 from mediation.pipeline.seam import LINES_OF_A_PIECE, Follow, FrontElsewhere, FrontGone, OtherSide, Piece, prepared_of
 from rating.store.batch import Batch
-from tests.builders import NOW, a_directory, a_position, cdr_json
+from tests.builders import NOW, a_directory, a_position, a_tariff_text, cdr_json
 
-DIRECTORY = a_directory()
+ALLOWANCE = '[[allowance]]\nname = "free"\nper = "month"\nminutes = 1\n'
+DIRECTORY = a_directory(tariffs=[a_tariff_text(toml=ALLOWANCE)])
 
 
 def lines_at_random(number: int, seed: int) -> list[bytes]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from control.payments.payment import State
+from control.currency import rounded, shown
 from control.users import Role
 from rating.cdr import MICROS
 from tests.integration.invoice_site import InvoiceSite, with_invoices
@@ -171,46 +171,19 @@ class TestInvoice:
         page = await ada.get("/invoices/2")
         unbilled = site.web.site.exposure.unbilled(ADA, site.web.now)
         assert unbilled > 0
-        assert f"Calls not billed yet {unbilled / MICROS} USD Since 1 Nov 2026" in plain(page)
+        assert f"Calls not billed yet {shown(rounded(unbilled, 'USD'), 'USD')} USD Since 1 Nov 2026" in plain(page)
         link = re.search(r'href="(/transactions\?[^"]+)">Since', page)
         assert link
         found = await ada.get(link[1].replace("&amp;", "&"))
         assert "The search cannot be made" not in found
         assert len(re.findall(r'href="/transactions/\d+"', found)) == 2
 
-    async def test_refused_attempts_are_flagged_for_staff_alone(self, site: InvoiceSite, ada: Visitor) -> None:
+    async def test_refused_attempts_are_flagged_for_staff_and_auditors(self, site: InvoiceSite, ada: Visitor) -> None:
         await site.payments.pay(2, 500 * MICROS, actor="ada", key="k")
         for name in ("ada", "agnes", "axel", "stella"):
             page = await (await site.web.visitor(name)).get("/invoices/2")
-            assert ("Refused payment attempts" in page) == (name == "stella"), name
+            assert ("Refused payment attempts" in page) == (name in ("axel", "stella")), name
         assert "ada 500.00 ! over-amount the amount is above what is due" in plain(page)
-
-
-class TestStatements:
-    async def test_the_own_bills_the_newest_first(self, site: InvoiceSite, ada: Visitor) -> None:
-        page = await ada.get("/statements")
-        assert re.findall(r'href="/invoices/(\d+)"', page) == ["2", "1"]
-        text = plain(page)
-        assert "2 20 Nov 2026 1 Oct 2026 – 31 Oct 2026 20 Dec 2026 150.00 ! open" in text
-        assert "1 20 Nov 2026 1 Sep 2026 – 30 Sep 2026 20 Dec 2026 100.00 ! open" in text
-        assert "calls since 1 Nov 2026" in text
-
-    async def test_a_bill_is_open_past_due_on_its_way_or_paid(self, site: InvoiceSite, ada: Visitor) -> None:
-        async def states() -> list[str]:
-            return re.findall(r"(open|past due|paid|payment on its way)</span>\s*</td>", await ada.get("/statements"))
-
-        assert await states() == ["open", "open"]
-        site.web.now += 31 * DAY_US
-        ada = await site.web.visitor("ada")
-        assert await states() == ["past due", "past due"]
-        paid = (await site.payments.pay(1, 100 * MICROS, actor="ada", key="k")).payment
-        assert await states() == ["past due", "payment on its way"]
-        await site.move(paid.id, State.BATCHED, State.SUBMITTED, State.SETTLED)
-        assert await states() == ["past due", "paid"]
-        paid = (await site.payments.pay(2, None, actor="ada", key="k2")).payment
-        assert await states() == ["payment on its way", "paid"]
-        await site.move(paid.id, State.BATCHED, State.SUBMITTED, State.SETTLED)
-        assert await states() == ["paid", "paid"]
 
 
 class TestPaying:
@@ -248,7 +221,13 @@ class TestPaying:
             assert "above what is due" in await refused(ada, **form)
 
     @pytest.mark.parametrize(
-        ("amount", "words"), [("0", "not above zero"), ("-5", "is not an amount"), ("much", "is not an amount")]
+        ("amount", "words"),
+        [
+            ("0", "not above zero"),
+            ("-5", "is not an amount"),
+            ("much", "is not an amount"),
+            ("23.0901", "more decimals than USD has"),
+        ],
     )
     async def test_what_is_no_amount_is_said_in_place_and_kept(
         self, site: InvoiceSite, ada: Visitor, amount: str, words: str

@@ -100,6 +100,8 @@ class TestPaying:
             ({"amount": "0"}, 422, "not above zero"),
             ({"amount": "-1"}, 422, "amount:"),
             ({"amount": "1e3"}, 422, "amount:"),
+            ({"amount": "1.005"}, 422, "amount: the amount has more decimals than USD has: write at most 2"),
+            ({"amount": "150.000001"}, 422, "more decimals than USD has"),
             ({"amount": 5}, 422, "amount:"),
             ({"amount": "1.00", "currency": "EUR"}, 422, "USD"),
             ({"amonut": "1.00"}, 422, "there is no field"),

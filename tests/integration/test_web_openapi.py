@@ -30,6 +30,7 @@ GETS = (
     ("/api/v1/suspense/3", "/api/v1/suspense/{id}"),
     ("/api/v1/suspense/5", "/api/v1/suspense/{id}"),
     (f"/api/v1/accounts/{ADA}/payments", "/api/v1/accounts/{account}/payments"),
+    (f"/api/v1/accounts/{ADA}/enrolment", "/api/v1/accounts/{account}/enrolment"),
     (f"/api/v1/invoices?account={ADA}", "/api/v1/invoices"),
     ("/api/v1/invoices/2", "/api/v1/invoices/{invoice}"),
     ("/api/v1/account-events", "/api/v1/account-events"),

@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 import msgspec
 from aiohttp import web
 
+from rating.money import parse_micros
 from web.refusals import Refused
 
 T = TypeVar("T")
@@ -35,6 +36,16 @@ def in_words(error: str) -> str:
     said = said.replace("`", "").replace("Object contains unknown field", "there is no field")
     said = said.replace("Object missing required field", "this field is missing:")
     return f"{found[1]}: {said}" if found else said
+
+
+def micros_of(name: str, text: str | None) -> int | None:
+    """Micro-units of a decimal. Raises Refused."""
+    if text is None:
+        return None
+    try:
+        return parse_micros(text)
+    except ValueError as error:
+        raise Refused(422, f"{name}: {error}") from None
 
 
 def instant_of(name: str, text: str | None) -> int | None:

@@ -38,8 +38,10 @@ class InvoiceAnswer(Struct):
     payments: Amount
     adjustments: Amount
     current_charges: Amount
+    rounding: Amount
+    """Brings the total due to what the currency can pay; what is left over goes into the next invoice's."""
     total_due: Amount
-    """previous_balance - payments + adjustments + current_charges."""
+    """previous_balance - payments + adjustments + current_charges + rounding."""
     discount: DiscountAnswer | None
     calls: Count
 
@@ -77,6 +79,7 @@ class LineSection(Struct):
 
     line: str
     charges: Amount
+    """Of all its calls on the invoice."""
     calls: list[CallAnswer]
 
 
@@ -121,6 +124,9 @@ class InvoiceWhole(InvoiceAnswer):
     """An invoice with its calls, and how it stands now."""
 
     sections: list[ProviderSection]
+    """All of them; of their lines those that have some of these calls."""
+    next: Key | None
+    """Where there are more calls: `after` this."""
     balance_due: Amount
     """What the account owes now of all its invoices: what is paid."""
     payable: PayableAnswer

@@ -1,5 +1,6 @@
 """Invoices through the API: looked at by who may see them, and paid by the customer."""
 
+import asyncio
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -8,6 +9,7 @@ from msgspec import Meta, Struct
 
 from control.billing import bill_rows
 from control.billing.bill import Bill, Call, Document
+from control.billing.parts import CALLS_SHOWN
 from control.ledger import EntryRefused
 from control.payments import payment_rows
 from control.payments.payment import Accepted, Payment
@@ -16,12 +18,11 @@ from control.payments.service import Attempt, KeyTaken, NoSuchInvoice
 from control.users import Role
 from mediation.feeds.problems import CONTENT_TYPE, json_response
 from rating.cdr import MICROS
-from rating.money import parse_micros
 from rating.store.reading import instant_text
 from web.api import control_shapes, shapes
 from web.api import invoice_shapes as told
 from web.api.accounts import amount
-from web.api.bodies import read_json
+from web.api.bodies import micros_of, read_json
 from web.api.idempotency import HEADER, LONGEST_KEY
 from web.api.paging import known_only, limit_of, number_after
 from web.invoice_access import visible_bill, visible_bills
@@ -45,12 +46,7 @@ class PayBody(Struct, forbid_unknown_fields=True):
 
     def amount_micros(self) -> int | None:
         """In micro-units. Raises Refused."""
-        if self.amount is None:
-            return None
-        try:
-            return parse_micros(self.amount)
-        except ValueError as error:
-            raise Refused(422, f"amount: {error}") from None
+        return micros_of("amount", self.amount)
 
 
 class InvoicesAPI:
@@ -69,8 +65,9 @@ class InvoicesAPI:
                 answer=msgspec.json.schema(told.InvoicePage), query=("account", "limit", "after"),
             ),
             Route(
-                "GET", one, self._one, SEEN_BY, "An invoice with its calls, and how it stands now",
-                owned="invoice", answer=msgspec.json.schema(told.InvoiceWhole),
+                "GET", one, self._one, SEEN_BY,
+                f"An invoice with its calls, {CALLS_SHOWN:,} at a time, and how it stands now",
+                owned="invoice", answer=msgspec.json.schema(told.InvoiceWhole), query=("after",),
             ),
             Route(
                 "POST", one + "/payments", self._pay, CUSTOMER,
@@ -89,17 +86,22 @@ class InvoicesAPI:
         return json_response(told.InvoicePage(items, str(items[-1].invoice) if len(found) > limit else None))
 
     async def _one(self, request: web.Request) -> web.StreamResponse:
-        known_only(request.query)
+        known_only(request.query, "after")
+        seen = number_after(request.query) or 0
         principal = principal_of(request)
         bill = await visible_bill(self._site, principal, int(request.match_info["invoice"]))
-        document, attempts = await self._site.readers.read(
-            lambda cx: (bill_rows.document(cx, bill.number), payment_rows.of_invoice(cx, bill.number))
+        part, attempts = await self._site.readers.read(
+            lambda cx: (
+                bill_rows.part(cx, bill.number, seen + 1, CALLS_SHOWN),
+                payment_rows.of_invoice(cx, bill.number),
+            )
         )
         payable = await self._site.payments.payable(bill.number)
         return json_response(
             told.InvoiceWhole(
                 **_figures(bill),
-                sections=_sections(document),
+                sections=await asyncio.to_thread(_sections, part.document),
+                next=str(part.last) if part.last < bill.calls else None,
                 balance_due=amount(self._site.exposure.balance_due(bill.account)),
                 payable=_payable(payable),
                 attempts=[_attempt(payment, is_told=principal.role is Role.STAFF) for payment in attempts],
@@ -158,6 +160,7 @@ def _figures(bill: Bill) -> dict[str, Any]:
         "payments": amount(bill.payments_micros),
         "adjustments": amount(bill.adjustments_micros),
         "current_charges": amount(bill.current_charges_micros),
+        "rounding": amount(bill.rounding_micros or 0),
         "total_due": amount(bill.total_due_micros),
         "discount": offer
         and told.DiscountAnswer(

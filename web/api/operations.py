@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from control import audit
-from control.users import Role, Session
+from control.users import Session
 from mediation.feeds.problems import json_response
 from mediation.feeds.status import SourceStatus
 from rating.money import format_micros
@@ -14,10 +14,9 @@ from rating.store.reading import instant_text
 from web.api import shapes
 from web.api.paging import key_of, known_only, limit_of, number_after
 from web.request import SESSION, principal_of
-from web.routing import EVERYBODY, OPERATIONS, STAFF, Route
+from web.routing import AUDITORS, EVERYBODY, OPERATIONS, STAFF, Route
 from web.site import Site
 
-AUDIT: Final = frozenset({Role.STAFF, Role.AUDITOR})
 _SECOND_PLACES: Final = 6
 
 
@@ -44,7 +43,7 @@ class OperationsAPI:
                 answer=msgspec.json.schema(shapes.UserPage), query=paged,
             ),
             Route(
-                "GET", "/api/v1/audit", self._audit, AUDIT, "Who changed what, the newest first",
+                "GET", "/api/v1/audit", self._audit, AUDITORS, "Who changed what, the newest first",
                 answer=msgspec.json.schema(shapes.AuditPage), query=paged,
             ),
         )  # fmt: skip

@@ -3,6 +3,7 @@
 from web.api.account_events import AccountEventsAPI
 from web.api.accounts import AccountsAPI
 from web.api.description import Description
+from web.api.enrolment import EnrolmentAPI
 from web.api.firings import FiringsAPI
 from web.api.idempotency import KeptAnswers
 from web.api.invoices import InvoicesAPI
@@ -20,6 +21,7 @@ Part = (
     | FiringsAPI
     | PaymentsAPI
     | InvoicesAPI
+    | EnrolmentAPI
     | OperationsAPI
     | Description
 )
@@ -36,6 +38,7 @@ def api_parts(site: Site) -> tuple[Part, ...]:
         FiringsAPI(site, kept),
         PaymentsAPI(site, kept),
         InvoicesAPI(site),
+        EnrolmentAPI(site, kept),
         OperationsAPI(site),
         Description(site),
     )

@@ -11,11 +11,10 @@ from control.ledger import Entry, EntryRefused, Kind, Why
 from control.payments.payment import Payment
 from control.payments.payment_rows import by_entries
 from mediation.feeds.problems import CONTENT_TYPE, json_response
-from rating.money import parse_micros
 from rating.store.reading import instant_text
 from web.api import control_shapes as shapes
 from web.api.accounts import account_of, amount
-from web.api.bodies import read_json
+from web.api.bodies import micros_of, read_json
 from web.api.idempotency import HEADER, KeptAnswers
 from web.api.paging import known_only, limit_of, number_after
 from web.api.shapes import Problem
@@ -38,12 +37,7 @@ class PaymentBody(Struct, forbid_unknown_fields=True):
 
     def amount_micros(self) -> int | None:
         """In micro-units. Raises Refused."""
-        if self.amount is None:
-            return None
-        try:
-            return parse_micros(self.amount)
-        except ValueError as error:
-            raise Refused(422, f"amount: {error}") from None
+        return micros_of("amount", self.amount)
 
 
 class PaymentsAPI:

@@ -62,14 +62,33 @@ class TransactionPage(Struct):
     """Set where the page ended for having looked long enough; the next one looks further."""
 
 
+class Correction(Struct):
+    """How a transaction is tied to others by charging again."""
+
+    reverses: int | None
+    """The transaction whose charge it takes back."""
+    replaces: int | None
+    """The transaction in whose place it stands."""
+    reversed_by: int | None
+    replaced_by: int | None
+    run: int
+    at: Instant
+    by: str | None
+    """Who ordered it; null for customers, as the reason."""
+    reason: str | None
+
+
 class Explained(Struct):
     """A transaction, and how its charge came about."""
 
     transaction: Transaction
     explanation: dict[str, Any] | None
-    """As `tollkeeper rate` prints it; null where no tariff was needed."""
+    """As `tollkeeper rate` prints it; null where no tariff was needed. Where allowances, favourite numbers or discounts
+    had a part in it, `gross` is the charge without them, and `reductions` what each took off."""
     agrees: bool
     """False when rating it again gives another charge."""
+    correction: Correction | None
+    """Null for one that nobody charged again."""
 
 
 class BarredAnswer(Struct):

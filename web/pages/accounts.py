@@ -64,6 +64,7 @@ class AccountsPages:
             "lines": lines,
             "calls": calls,
             "barred": barred,
+            "is_enrolled": self._site.enrolments.is_enrolled(account.account),
         }
 
     async def _paid(self, request: web.Request) -> Entry | None:

@@ -2,9 +2,7 @@
 
 import csv
 import io
-import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -13,24 +11,22 @@ from aiohttp import web
 from multidict import MultiMapping
 from yarl import URL
 
-from control.audit import Entry
+from control import audit
+from control.audit import Entry, Filter
 from control.events.evaluation import instant_text
-from control.users import Role
 from rating.cdr import MICROS
 from web.pages.orders import number_in
 from web.pages.suspense_forms import FormRefused
 from web.rendering import render
-from web.routing import Route
+from web.routing import AUDITORS, Route
 from web.site import Site
 
 ROWS: Final = 100
 DOWNLOAD_ROWS: Final = 1_000
 """Entries of one read of a download."""
-AUDITORS: Final = frozenset({Role.STAFF, Role.AUDITOR})
 HEADER: Final = ("id", "at", "actor", "action", "subject", "detail")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
-_EVERY_ID: Final = 1 << 62
 
 
 class AuditPages:
@@ -79,44 +75,14 @@ class AuditPages:
         await answer.write_eof()
         return answer
 
-    async def _everything(self, wanted: "Filter") -> AsyncIterator[list[Entry]]:
+    async def _everything(self, wanted: Filter) -> AsyncIterator[list[Entry]]:
         before = None
         while found := await self._read(wanted, before, DOWNLOAD_ROWS):
             yield found
             before = found[-1].id
 
-    async def _read(self, wanted: "Filter", before: int | None, limit: int) -> list[Entry]:
-        return await self._site.readers.read(entries, wanted, before, limit)
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which entries; what is empty leaves all."""
-
-    actor: str = ""
-    """Who, exactly."""
-    words: tuple[str, ...] = ()
-    """Each is in what was done, to what, or why; letters large or small."""
-    begins_at: int | None = None
-    """µs UTC, as the end."""
-    ends_at: int | None = None
-
-
-def entries(cx: sqlite3.Connection, wanted: Filter, before: int | None, limit: int) -> list[Entry]:
-    """The newest entries that a filter leaves, of those before an entry; at most so many."""
-    where, values = ["id < ?"], list[str | int]([_EVERY_ID if before is None else before])
-    if wanted.actor:
-        where.append("actor = ?")
-        values.append(wanted.actor)
-    for word in wanted.words:
-        where.append("instr(lower(action || ' ' || subject || ' ' || detail), lower(?)) > 0")
-        values.append(word)
-    for condition, at in (("at >= ?", wanted.begins_at), ("at < ?", wanted.ends_at)):
-        if at is not None:
-            where.append(condition)
-            values.append(at)
-    sql = f"SELECT {', '.join(Entry.__struct_fields__)} FROM audit_log WHERE {' AND '.join(where)}"  # noqa: S608  # names of columns and constants; values are bound
-    return [Entry(*row) for row in cx.execute(f"{sql} ORDER BY id DESC LIMIT ?", (*values, limit))]
+    async def _read(self, wanted: Filter, before: int | None, limit: int) -> list[Entry]:
+        return await self._site.readers.read(lambda cx: audit.entries(cx, limit=limit, before=before, wanted=wanted))
 
 
 def _typed(query: MultiMapping[str]) -> dict[str, str]:

@@ -10,15 +10,15 @@ from aiohttp import web
 from yarl import URL
 
 from control.users import Principal, Role
-from rating.explaining import Explained, NoLongerRated, explain, tariff_of
+from rating.explaining import Explained, NoLongerRated, explain, reverses, stored_rater, tariff_of
 from rating.rater import Rater
 from rating.search.columns import KINDS, OPERATORS, ORDERED
 from rating.search.conditions import SearchError
 from rating.search.keys import SORTED_BY
-from rating.store.provisioning import get_tariff
 from rating.store.reading import exporter
+from rating.store.reductions import reductions_of
+from rating.store.rerate_links import links_of
 from rating.store.transactions import find_by_id
-from rating.tariff import parse_tariff
 from web.refusals import NotFound, Refused
 from web.rendering import render
 from web.request import principal_of
@@ -37,7 +37,7 @@ COLUMN_WORDS: Final = {
 }  # fmt: skip
 CSV_COLUMNS: Final = (
     "transaction", "account", "line", "provider", "calling", "called", "start", "answer", "duration", "billed_s",
-    "service", "type", "destination", "place_called", "charge", "currency", "tariff", "source", "id",
+    "service", "type", "destination", "place_called", "charge", "currency", "tariff", "source", "id", "reverses",
 )  # fmt: skip
 SPARE_ROWS: Final = 2
 """Empty rows of a form that nothing is filled into; beside others it offers one."""
@@ -98,7 +98,7 @@ class CallsPages:
             writer = csv.writer(text)
             if first:
                 writer.writerow(CSV_COLUMNS)
-            writer.writerows([[_cell(row[column]) for column in CSV_COLUMNS] for row in rows])
+            writer.writerows([[cell(row[column]) for column in CSV_COLUMNS] for row in rows])
             return text.getvalue().encode()
 
         return await self._download(request, "calls.csv", "text/csv", lines)
@@ -130,6 +130,7 @@ class CallsPages:
         context = {
             "call": explained.transaction,
             "explanation": explained.explanation,
+            "correction": explained.correction,
             "origins": await self._site.recycler.origins(number) if principal.role is Role.STAFF else [],
         }
         return render(request, "call.html", context)
@@ -144,19 +145,19 @@ async def explained_for(site: Site, principal: Principal, number: int) -> Explai
     tariff = tariff_of(row)
     rater = None if tariff is None else await _rater(site, tariff)
     try:
-        return explain(row, transaction, rater)
+        explained = explain(row, transaction, rater, await site.readers.read(reductions_of, number))
     except NoLongerRated as fault:
         raise Refused(500, str(fault)) from None
+    correction = await site.readers.read(links_of, number, reverses(row))
+    if correction is not None:
+        explained.correction = correction if principal.role is Role.STAFF else correction.for_customer()
+    return explained
 
 
 async def _rater(site: Site, number: int) -> Rater:
     """The rater of a tariff's version: of those in force the directory has it, an older one is made."""
     version = site.directory.tariffs.numbered(number)
-    return version.rater if version else await site.readers.read(_make_rater, number)
-
-
-def _make_rater(cx: sqlite3.Connection, number: int) -> Rater:
-    return Rater(parse_tariff(get_tariff(cx, number)))
+    return version.rater if version else await site.readers.read(stored_rater, number)
 
 
 def _find(cx: sqlite3.Connection, number: int) -> tuple[list[Any], dict[str, Any]] | None:
@@ -171,7 +172,7 @@ def _checked(request: web.Request) -> Asked:
         raise Refused(422, str(error)) from None
 
 
-def _cell(value: object) -> object:
+def cell(value: object) -> object:
     """A cell that a spreadsheet does not take for a formula; a number with its + is one to it, and harmless."""
     if isinstance(value, msgspec.Raw):
         return bytes(value).decode()

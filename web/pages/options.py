@@ -1,24 +1,14 @@
 """What people choose for themselves: account options with the own password and sessions, and payment options."""
 
-import sqlite3
-from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
 from multidict import MultiDict, MultiMapping
 
-from control.enrolment import (
-    BankDetails,
-    BankDetailsRefused,
-    EnrolmentRefused,
-    Method,
-    enrolment_rows,
-    read_bank_details,
-    scheme_of,
-)
-from control.enrolment.enrolment import Enrolment
+from control.enrolment import BankDetailsRefused, read_bank_details, scheme_of
 from control.users import PasswordRefused
 from rating.account import Account
+from web.pages.enrolment import CHOICES, Chosen, choose, chosen
 from web.pages.suspense_forms import FormRefused
 from web.refusals import NotFound
 from web.rendering import render
@@ -26,22 +16,7 @@ from web.request import principal_of, session_of, typed_form
 from web.routing import CUSTOMER, EVERYBODY, Route
 from web.site import Site
 
-PAPER: Final = "paper"
-CHOICES: Final = (PAPER, *Method)
 BANK_FIELDS: Final = ("holder", "routing", "number", "iban")
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """What stands in the store of an account's payment options."""
-
-    enrolment: Enrolment | None
-    bank: BankDetails | None
-
-    @property
-    def choice(self) -> str:
-        """One of CHOICES."""
-        return self.enrolment.payment_method if self.enrolment and self.enrolment.enrolled else PAPER
 
 
 class OptionsPages:
@@ -71,11 +46,11 @@ class OptionsPages:
     async def _account_page(self, request: web.Request, refused: str = "") -> web.Response:
         user = session_of(request).user
         account = self._site.directory.accounts.get(user.account) if user.account else None
-        chosen = await self._site.readers.read(_chosen, account.account) if account else None
+        now = await self._site.readers.read(chosen, account.account) if account else None
         context = {
             "user": user,
             "account": account,
-            "chosen": chosen,
+            "chosen": now,
             "sessions": self._site.users.sessions_of(user.id),
             "own": session_of(request).id,
             "refused": refused,
@@ -110,11 +85,11 @@ class OptionsPages:
         self, request: web.Request, form: MultiMapping[str], refused: FormRefused | None
     ) -> web.Response:
         account = self._own(request)
-        chosen: Chosen = await self._site.readers.read(_chosen, account.account)
+        now: Chosen = await self._site.readers.read(chosen, account.account)
         context = {
             "account": account,
-            "chosen": chosen,
-            "choice": form.get("choice", chosen.choice),
+            "chosen": now,
+            "choice": typed if (typed := form.get("choice", "")) in CHOICES else now.choice,
             "scheme": scheme_of(account.currency),
             "typed": {name: form.get(name, "") for name in BANK_FIELDS},
             "refused": refused,
@@ -124,16 +99,10 @@ class OptionsPages:
 
     async def _choose(self, request: web.Request) -> web.StreamResponse:
         form, account, actor = await typed_form(request), self._own(request), principal_of(request).actor
-        choice, enrolments = form.get("choice", ""), self._site.enrolments
-        if choice not in CHOICES:
-            return await self._options_page(request, MultiDict[str](), FormRefused("choice", "choose one of these"))
         try:
-            if choice == PAPER:
-                done = "cancelled" if await enrolments.cancel(account.account, actor) else "saved"
-            else:
-                done = "enrolled" if await enrolments.enrol(account.account, actor, Method(choice)) else "saved"
-        except EnrolmentRefused as refused:
-            return await self._options_page(request, form, FormRefused("choice", str(refused)))
+            done = await choose(self._site, account.account, form.get("choice", ""), actor)
+        except FormRefused as refused:
+            return await self._options_page(request, form, refused)
         raise web.HTTPSeeOther(f"/payment-options?done={done}")
 
     async def _enter_bank(self, request: web.Request) -> web.StreamResponse:
@@ -156,8 +125,3 @@ class OptionsPages:
         if account is None:
             raise NotFound
         return account
-
-
-def _chosen(cx: sqlite3.Connection, account: str) -> Chosen:
-    """One read."""
-    return Chosen(enrolment_rows.enrolment_of(cx, account), enrolment_rows.bank_details_of(cx, account))

@@ -87,7 +87,7 @@ class PayingPages:
             "payable": payable,
             "due_micros": payable.amount_micros + payable.discount_micros,
             "of_discount": of_discount(bill, payable, today),
-            "typed": money(payable.amount_micros, min(bill.decimals, 2)).replace(",", "") if typed is None else typed,
+            "typed": money(payable.amount_micros, bill.places).replace(",", "") if typed is None else typed,
             "key": secrets.token_urlsafe(18),
             "refused": refused,
         }

@@ -16,6 +16,7 @@ from mediation.feeds.duplicates import KEEP_US, Duplicates
 from mediation.feeds.h323_time import h323_at, h323_cause
 from mediation.formats import parser_of
 from rating.cdr import CDR, MICROS
+from rating.dial_plan import Dialling, DialPlan
 from simulators import radius_packets as radius
 from tests.builders import NOW, micros
 
@@ -34,10 +35,14 @@ FIELDS: dict[str, tuple[int, bytes]] = {
 }
 
 
-def event_of(attributes: radius.Attributes, arrived_at: int = NOW) -> Event | Malformed:
+def event_of(
+    attributes: radius.Attributes, arrived_at: int = NOW, dialling: Dialling | None = None
+) -> Event | Malformed:
     packet = read_packet(radius.request(4, 1, SECRET, attributes))
     assert isinstance(packet, Packet)
-    return read_event(packet, KAMAILIO, source="kam1", client="nas1", peer="192.0.2.7", arrived_at=arrived_at)
+    return read_event(
+        packet, KAMAILIO, source="kam1", client="nas1", peer="192.0.2.7", arrived_at=arrived_at, dialling=dialling
+    )
 
 
 def an_event(more: radius.Attributes = (), arrived_at: int = NOW, **fields: bytes | None) -> Event:
@@ -51,6 +56,30 @@ def an_event(more: radius.Attributes = (), arrived_at: int = NOW, **fields: byte
 def a_record(event: Event, known: LiveSession | None = None, *, shared: bool = False) -> dict[str, Any]:
     fields: dict[str, Any] = json.loads(call_record(event, known, shared=shared))
     return fields
+
+
+AMERICAN = Dialling(DialPlan(country="US"))
+
+
+@pytest.mark.parametrize(
+    ("dialling", "calling", "line", "written", "mended"),
+    [
+        (None, "2125550142", "2125550142", "+2125550142", "2125550142"),
+        (AMERICAN, "2125550142", "12125550142", "+12125550142", "12125550142"),
+        (AMERICAN, "+2125550142", "2125550142", "+2125550142", "2125550142"),
+        (AMERICAN, "sip:2125550142@example.net", *["sip:2125550142@example.net"] * 3),
+        (AMERICAN, "5550142", "tel:5550142", "tel:5550142", "12125550142"),
+        (AMERICAN, "anonymous", "anonymous", "anonymous", None),
+    ],
+)
+def test_who_called_is_read_by_the_dial_plan_and_what_it_cannot_place_waits_for_another(
+    dialling: Dialling | None, calling: str, line: str, written: str, mended: str | None
+) -> None:
+    event = event_of([(40, radius.number(2)), (44, b"s1"), (31, calling.encode())], dialling=dialling)
+    assert isinstance(event, Event)
+    assert event.session.line == line
+    assert a_record(event)["calling"] == written
+    assert Dialling(DialPlan(country="US", area_code="212", local_digits=(7,))).to_e164(written) == mended
 
 
 @pytest.mark.parametrize(

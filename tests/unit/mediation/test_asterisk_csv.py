@@ -290,7 +290,8 @@ def test_what_cannot_be_read_has_a_reason(reason: str, line: bytes) -> None:
 
 
 def test_a_number_that_is_none_points_to_the_dial_plan() -> None:
-    assert "dial plan" in refused(row(dst="s")).detail
+    assert "[dial_plans.SOURCE]" in refused(row(dst="02079460018")).detail
+    assert "dial plan" not in refused(row(dst="s")).detail
     assert cdr_of(row(src="+12125550142", dst="101")).called == "101"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mediation.config import Address, Breaker, Config, ConfigError, Listen, PopFeed, Rating, Tls, listeners, read_config
+from mediation.config.sections import Billing
 from mediation.config.tables import Table, read_section
 
 STORE = '[store]\nurl = "sqlite:///tollkeeper.db"\n'
@@ -152,6 +153,14 @@ def test_only_the_store_is_required_and_what_has_no_section_is_off(read: Any, tm
     assert (config.ops, config.web, config.feeds, config.switches, config.mail) == (None, None, (), (), None)
     assert config.rating == Rating(default_tariff=None)
     assert config.unserved() == ()
+
+
+def test_the_head_of_invoices_is_what_is_written_and_bills_are_scheduled_unless_not(read: Any) -> None:
+    assert read(STORE + "[billing]").billing == Billing(after_s=7200, scheduled=True, provider_name=None, letterhead=())
+    lines = 'provider_name = "Trans & Co "\nletterhead = ["12 Harbour Street", "Tel. +1 212 555 0100"]\n'
+    assert read(STORE + "[billing]\nscheduled = false\n" + lines).billing == Billing(
+        scheduled=False, provider_name="Trans & Co", letterhead=("12 Harbour Street", "Tel. +1 212 555 0100")
+    )
 
 
 def test_a_pop_feed_has_the_documented_defaults(read: Any) -> None:
@@ -411,6 +420,15 @@ REFUSED = [
     (STORE + '[mail]\nsmtp = "h:25"\nfrom = "a@b"\ntls = "ssl"', "mail.tls", "it is one of none, starttls, implicit"),
     (STORE + '[control]\nbreaker = { orders = 20, par = "10m" }', "control.breaker.par", "did you mean per?"),
     (STORE + "[control]\nbreaker = 20", "control.breaker", "must be a table, not an integer"),
+    # billing
+    (STORE + '[billing]\nletterhead = ["Harbour Street"]', "billing.provider_name", "is missing; add provider_name"),
+    (STORE + '[billing]\nprovider_name = "A\\nB"', "billing.provider_name", "is not one line of printable text"),
+    (STORE + f'[billing]\nprovider_name = "{"x" * 71}"', "billing.provider_name", "has 71 characters; write 70 at"),
+    (STORE + '[billing]\nprovider_name = " "', "billing.provider_name", "must not be empty; write provider_name = "),
+    (STORE + '[billing]\nletterhead = "Street"', "billing.letterhead", 'write letterhead = ["12 Harbour Street"'),
+    (STORE + '[billing]\nletterhead = ["Street", 7]', "billing.letterhead", "must be a string, not an integer"),
+    (STORE + f"[billing]\nletterhead = {['x'] * 9}", "billing.letterhead", "has 9 lines; write 8 at most"),
+    (STORE + "[billing]\nscheduled = 0", "billing.scheduled", "must be true or false"),
 ]
 
 

@@ -392,7 +392,9 @@ class TestSender:
             return parse_line(line, source)
 
         waiting = loop.call_soon(next_turn)
-        sender = Sender("pop-nyc", 7, FrontHere(Front(DIRECTORY), lambda _: parse), cast(StoreOwner, None), lambda: NOW)
+        sender = Sender(
+            "pop-nyc", 7, FrontHere(Front(DIRECTORY), lambda _name, _source: parse), cast(StoreOwner, None), lambda: NOW
+        )
         await asyncio.gather(*(sender.prepare([cdr_json(id=str(n))], None) for n in range(5)))
         waiting.cancel()
         assert len(began) == len(set(began)) == 5

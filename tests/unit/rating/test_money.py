@@ -1,10 +1,12 @@
 """Money is read and printed as plain decimals, and never goes through a float."""
 
+from fractions import Fraction
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rating.money import format_micros, parse_micros, shown_micros
+from rating.money import format_micros, parse_micros, rounded_micros, shown_micros
 
 
 @pytest.mark.parametrize(
@@ -76,3 +78,22 @@ def test_what_was_printed_is_read_back(micros: int) -> None:
 )
 def test_people_are_told_two_places_or_as_many_as_it_needs(micros: int, shown: str) -> None:
     assert shown_micros(micros) == shown
+
+
+@pytest.mark.parametrize(
+    ("amount", "decimals", "up", "down", "half_up", "half_even"),
+    [
+        ("0", 4, 0, 0, 0, 0),
+        ("1/3", 2, 340_000, 330_000, 330_000, 330_000),
+        ("2/3", 2, 670_000, 660_000, 670_000, 670_000),
+        ("0.125", 2, 130_000, 120_000, 130_000, 120_000),
+        ("0.135", 2, 140_000, 130_000, 140_000, 140_000),
+        ("1.5", 0, 2_000_000, 1_000_000, 2_000_000, 2_000_000),
+        ("0.0000001", 6, 1, 0, 0, 0),
+    ],
+)
+def test_an_exact_amount_is_rounded_as_the_tariff_says(
+    amount: str, decimals: int, up: int, down: int, half_up: int, half_even: int
+) -> None:
+    ways = {"up": up, "down": down, "half-up": half_up, "half-even": half_even}
+    assert {way: rounded_micros(Fraction(amount), decimals, way) for way in ways} == ways

@@ -233,7 +233,8 @@ def test_money_is_said_with_its_sign(micros_: int, currency: str | None, words: 
 
 
 @pytest.mark.parametrize(
-    ("us", "words"), [(0, "0:00"), (61_000_000, "1:01"), (59_500_000, "0:59.5"), (3_750_000_000, "1:02:30")]
+    ("us", "words"),
+    [(0, "0:00"), (61_000_000, "1:01"), (59_500_000, "0:59.5"), (3_750_000_000, "1:02:30"), (-61_500_000, "-1:01.5")],
 )
 def test_a_duration_is_said_as_a_clock(us: int, words: str) -> None:
     assert duration_words(us) == words

@@ -6,7 +6,7 @@ import pytest
 
 from rating.search.columns import KINDS, operators_of
 from rating.search.conditions import parse_conditions
-from rating.search.sentence import sentence, totals_words
+from rating.search.sentence import sentence
 from rating.search.totals import Totals
 
 EIGHTEEN = Totals(18, {"USD": 38_400_000}, 2_592_000_000)
@@ -80,9 +80,3 @@ def test_there_are_words_for_every_operator_of_every_column(column: str) -> None
         assert "{" not in text
         said.add(text)
     assert len(said) == len(operators_of(column)) - 1  # `in` of one value says what `=` says
-
-
-def test_the_totals_are_said_by_currency() -> None:
-    assert totals_words(EIGHTEEN) == "18 calls, 43:12, $38.40"
-    assert totals_words(Totals(2, {"USD": 1_000_000, "EUR": 500_000}, 0)) == "2 calls, 0:00, €0.50, $1.00"
-    assert totals_words(Totals()) == "No calls, 0:00"

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openpyxl import Workbook
 
 from rating.periods import DAY_S, Period
-from rating.tariff import Tariff, TariffError, TariffText, parse_tariff, read_tariff_text
+from rating.tariff import Tariff, TariffError, TariffText, parse_tariff, read_tariff_text, read_tariff_versions
 
 LEAST = 'name = "standard"\ncurrency = "USD"\ndeck = "standard.csv"\n'
 DECK = "prefix,destination,period,after_s,connect_fee,rate,per_s,increments\n,World,,0,0,1,60,60/60\n"
@@ -244,3 +245,49 @@ def test_any_text_is_a_tariff_or_is_refused_on_one_line(text: str) -> None:
         except TariffError as refused:
             message = str(refused)
         assert len(message.splitlines()) <= 1
+
+
+DATED = f"""{LEAST}valid_from = "2026-01-01"  # the new year
+[deck_format]
+defaults = {{ per_s = 60, increments = "1/1" }}
+effective = "From"
+"""
+DATED_DECK = "prefix,rate,from\n44,1,\n44,2,2026-03-01\n"
+
+
+def written(directory: Path, toml: str) -> Path:
+    (directory / "standard.csv").write_text(DATED_DECK)
+    (directory / "standard.toml").write_text(toml)
+    return directory / "standard.toml"
+
+
+@pytest.mark.parametrize("key", ['"2026-01-01"', "'2026-01-01'", "2026-01-01"])
+def test_a_deck_with_later_days_makes_a_version_for_each(tmp_path: Path, key: str) -> None:
+    path = written(tmp_path, DATED.replace('"2026-01-01"', key))
+    texts = read_tariff_versions(path)
+    assert texts[0] == read_tariff_text(path)
+    assert [text.toml for text in texts] == [path.read_text(), path.read_text().replace(key, '"2026-03-01"')]
+    tariffs = [parse_tariff(text) for text in texts]
+    assert [tariff.valid_from_at for tariff in tariffs] == [at("2026-01-01T00:00:00Z"), at("2026-03-01T00:00:00Z")]
+    assert [str(tariff.rows[0].rate) for tariff in tariffs] == ["1", "2"]
+
+
+def test_a_valid_from_that_cannot_be_replaced_is_refused(tmp_path: Path) -> None:
+    toml = DATED.replace("valid_from", '"valid_from"')
+    with pytest.raises(TariffError, match=r"come into force on 2026-03-01, and valid_from cannot be replaced; write"):
+        read_tariff_versions(written(tmp_path, toml))
+
+
+def test_a_format_of_the_deck_is_checked_with_the_tariff() -> None:
+    with pytest.raises(TariffError, match="deck_format: 'colour': unknown key"):
+        parse(f"{LEAST}[deck_format]\ncolour = 1\n")
+
+
+def test_a_workbook_needs_no_format_where_its_columns_are_the_contracts(tmp_path: Path) -> None:
+    book = Workbook()
+    for line in DECK.splitlines():
+        book.active.append([cell or None for cell in line.split(",")])
+    book.save(tmp_path / "standard.xlsx")
+    path = tmp_path / "standard.toml"
+    path.write_text(LEAST.replace("standard.csv", "standard.xlsx"))
+    assert parse_tariff(read_tariff_text(path)).rows == parse(LEAST).rows

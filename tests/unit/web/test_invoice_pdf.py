@@ -10,6 +10,7 @@ import pytest
 from pypdf import PageObject, PdfReader
 
 from control.billing.bill import Bill, Call, Document, LineSection, ProviderSection
+from control.billing.letterhead import Letterhead
 from control.payments.discount import Offer
 from rating.cdr import MICROS
 from tests.bills_by_hand import ZONE
@@ -133,6 +134,15 @@ def test_the_first_sheet_says_whose_it_is_of_when_and_until_when_it_is_paid() ->
         "Pay 1,844.01 USD by then",
     ):  # fmt: skip
         assert words in re.sub(r"\s+", " ", first), words
+
+
+def test_a_letterhead_stands_above_the_rest_on_every_sheet_its_name() -> None:
+    sheets = printed(msgspec.structs.replace(LONG, letterhead=Letterhead("Trans & Co", ("12 Harbour Street",)))).sheets
+    first = re.sub(r"\s+", " ", sheets[0])
+    assert "Trans & Co Invoice 12" in first
+    assert "12 Harbour Street Ada Lovelace Account" in first
+    assert all(text.startswith("Trans & Co · Invoice 12") for text in sheets)
+    assert not any("Tollkeeper" in text for text in sheets)
 
 
 def test_every_sheet_has_its_number_and_says_which_invoice_it_is_of() -> None:

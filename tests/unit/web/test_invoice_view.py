@@ -1,4 +1,4 @@
-"""An invoice as text: every amount that stands on it, escaped and in the account's own days; and how bills stand."""
+"""An invoice as text: every amount that stands on it, escaped and in the account's own days."""
 
 from datetime import date
 from typing import Final
@@ -10,7 +10,6 @@ from control.billing.bill import Bill, Call, Document, LineSection, ProviderSect
 from control.payments.discount import Offer
 from rating.cdr import MICROS
 from web.invoice_view import call_rows, invoice_view
-from web.pages.statements import BillState, stated
 
 START: Final = 1_790_827_200 * MICROS
 """2026-10-01 in New York."""
@@ -73,35 +72,3 @@ def test_what_records_say_is_escaped() -> None:
     assert "<script>" not in html
     assert "<b>" not in html
     assert "&lt;script&gt;" in html
-
-
-@pytest.mark.parametrize(
-    ("due", "pending", "day", "states"),
-    [
-        (150, 0, 20, [BillState.OPEN, BillState.OPEN]),
-        (150, 0, 21, [BillState.PAST_DUE, BillState.PAST_DUE]),
-        (50, 0, 20, [BillState.OPEN, BillState.PAID]),
-        (51, 0, 20, [BillState.OPEN, BillState.OPEN]),
-        (50, 100, 20, [BillState.OPEN, BillState.COMING]),
-        (0, 150, 20, [BillState.COMING, BillState.COMING]),
-        (0, 50, 20, [BillState.COMING, BillState.PAID]),
-        (0, 0, 21, [BillState.PAID, BillState.PAID]),
-        (-5, 0, 21, [BillState.PAID, BillState.PAID]),
-    ],
-)
-def test_payments_pay_the_oldest_bill_first(due: int, pending: int, day: int, states: list[BillState]) -> None:
-    bills = [a_bill(adjustments=0, payments=0), a_bill(0, 100, number=1, adjustments=0, payments=0)]
-    found = stated(bills, due * MICROS, pending * MICROS, date(2026, 12, day))
-    assert [one.state for one in found] == states
-
-
-def test_a_payment_that_came_back_leaves_its_bill_unpaid() -> None:
-    bills = [a_bill(adjustments=100, payments=100), a_bill(0, 100, number=1, adjustments=0, payments=0)]
-    found = stated(bills, bills[0].total_due_micros, 0, date(2026, 12, 21))
-    assert [one.state for one in found] == [BillState.PAST_DUE, BillState.PAST_DUE]
-
-
-def test_a_bill_that_a_credit_covered_was_never_paid() -> None:
-    bill = a_bill(adjustments=-500, payments=0)
-    assert bill.total_due_micros < 0
-    assert [one.state for one in stated([bill], -1, 0, date(2026, 12, 21))] == [BillState.NOTHING_DUE]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from multidict import MultiDict, MultiMapping
 
+from mediation.formats.source_formats import SourceFormats
 from mediation.pipeline.mending import Mend, Replacement
 from mediation.pipeline.suspense_views import RecordView, view_of
 from rating.store.suspense import SuspenseRecord
@@ -30,7 +31,7 @@ def a_view(line: bytes, reason: str = "unknown-line", state: str = "open") -> Re
     record = SuspenseRecord(
         1, 1, "a", None, reason, "", line, "ndjson", None, None, NOW, state, None, None, None, None
     )  # fmt: skip
-    return view_of(record, "pop-nyc", [])
+    return view_of(record, "pop-nyc", [], SourceFormats())
 
 
 @pytest.mark.parametrize(
