@@ -10,6 +10,9 @@ from rating.cdr import MICROS
 MONTH: Final = "month"
 BILL_CYCLE: Final = "bill-cycle"
 
+NO_ZONES: Final = frozenset({"localtime", "posixrules", "Factory"})
+"""Files among the zones that name no place, or whatever place the machine is in."""
+
 
 class AccountCalendar:
     """Where the months and bill cycles begin, for one zone and cycle day; shared by all accounts that have both."""
@@ -17,20 +20,24 @@ class AccountCalendar:
     def __init__(self, timezone: str, cycle_day: int) -> None:
         self._zone = ZoneInfo(timezone)
         self._cycle_day = cycle_day
-        self._month = (0, 0)
-        self._cycle = (0, 0)
+        # The last two of each: around the end of one, calls of both come in turns.
+        self._months = self._cycles = ((0, 0), (0, 0))
 
     def month(self, at: int) -> tuple[int, int]:
         """First instant of the calendar month that holds `at`, and of the next one (µs UTC)."""
-        if not self._month[0] <= at < self._month[1]:
-            self._month = self._around(at, 1)
-        return self._month
+        last, before = self._months
+        if last[0] <= at < last[1]:
+            return last
+        self._months = before if before[0] <= at < before[1] else self._around(at, 1), last
+        return self._months[0]
 
     def cycle(self, at: int) -> tuple[int, int]:
         """First instant of the bill cycle that holds `at`, and of the next one (µs UTC)."""
-        if not self._cycle[0] <= at < self._cycle[1]:
-            self._cycle = self._around(at, self._cycle_day)
-        return self._cycle
+        last, before = self._cycles
+        if last[0] <= at < last[1]:
+            return last
+        self._cycles = before if before[0] <= at < before[1] else self._around(at, self._cycle_day), last
+        return self._cycles[0]
 
     def _around(self, at: int, first_day: int) -> tuple[int, int]:
         local = datetime.fromtimestamp(at // MICROS, self._zone).date()

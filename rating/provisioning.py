@@ -12,6 +12,7 @@ import msgspec
 
 from rating.account import Account, Line
 from rating.allowances.reading import MAX_FAVOURITES
+from rating.calendar import NO_ZONES
 from rating.money import parse_micros
 from rating.numbering import parse_line
 
@@ -30,8 +31,6 @@ T = TypeVar("T")
 
 _CURRENCY: Final = re.compile("[A-Z]{3}")
 _DATE: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_NO_ZONES: Final = frozenset({"localtime", "posixrules", "Factory"})
-"""Files among the zones that name no place, or whatever place the machine is in."""
 
 
 class RowError(msgspec.Struct, frozen=True):
@@ -84,11 +83,12 @@ class _Row:
             return default
 
 
-def read_accounts(text: str) -> list[Account]:
-    """The accounts of an accounts.csv. Raises ProvisioningError."""
+def read_accounts(text: str, currencies: Callable[[str], str | None] = lambda _: None) -> list[Account]:
+    """The accounts of an accounts.csv; `currencies` says in which currency an account is charged already. Raises
+    ProvisioningError."""
     errors: list[RowError] = []
     accounts: dict[str, Account] = {}
-    zones = available_timezones() - _NO_ZONES
+    zones = available_timezones() - NO_ZONES
     for row in _rows(text, ACCOUNT_COLUMNS, ACCOUNT_OPTIONAL, errors):
         account = Account(
             account=row.required("account"),
@@ -104,6 +104,9 @@ def read_accounts(text: str) -> list[Account]:
         )
         if account.account and account.account in accounts:
             row.wrong("account", f"{account.account} stands twice in the file: keep one row")
+        charged_in = currencies(account.account)
+        if account.currency and charged_in not in (None, account.currency):
+            row.wrong("currency", f"account {account.account} is charged in {charged_in}: open another one")
         accounts[account.account] = account
     return list(_or_refuse(accounts.values(), errors))
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rating.allowances.reading import read_rules
 from rating.allowances.rules import Rules
+from rating.calendar import NO_ZONES
 from rating.conversion import is_currency, read_conversion
 from rating.deck import DeckRow, read_deck
 from rating.deck_conversion import convert
@@ -196,6 +197,8 @@ def _toml_table(toml: str, file_name: str) -> dict[str, Any]:
 
 def _zone(keys: TomlKeys, timezone: str) -> ZoneInfo:
     try:
+        if timezone in NO_ZONES:
+            raise ZoneInfoNotFoundError
         return ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # ValueError and OSError: a path, a directory of zones
         remedy = "use a name of the tz database, as America/New_York"

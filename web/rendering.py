@@ -10,6 +10,7 @@ import jinja2
 import msgspec
 from aiohttp import web
 
+from control.currency import decimals_of
 from control.users import Principal, Role
 from rating.cdr import MICROS
 from rating.money import format_micros
@@ -89,10 +90,12 @@ def zone_of(accounts: Any, principal: Principal | None) -> ZoneInfo:
     return ZoneInfo(account.timezone) if account else ZoneInfo("UTC")
 
 
-def money(micros: int | None, decimals: int = 2) -> str:
-    """An amount with thousands' commas and at least `decimals` places; more where it has them. A dash for none."""
+def money(micros: int | None, least: int | str = 2) -> str:
+    """An amount with thousands' commas and at least so many places, or those of a currency; more where it has them. A
+    dash for none."""
     if micros is None:
         return "–"
+    decimals = decimals_of(least) if isinstance(least, str) else least
     text = format_micros(abs(micros), 6).rstrip("0")
     whole, _, places = text.partition(".")
     sign = "−" if micros < 0 else ""

@@ -73,6 +73,12 @@ def get_accounts(cx: sqlite3.Connection, *, for_rating: bool = False) -> list[Ac
     ]  # fmt: skip
 
 
+def charged_currencies(cx: sqlite3.Connection) -> dict[str, str]:
+    """The currencies of accounts that have, or had, a line: what they owe is in it."""
+    sql = "SELECT account, currency FROM accounts AS a WHERE EXISTS"
+    return dict(cx.execute(f"{sql} (SELECT 1 FROM line_owners AS o WHERE o.shard = 0 AND o.account = a.account)"))
+
+
 def has_account(cx: sqlite3.Connection, account: str) -> bool:
     """Whether an account exists."""
     return cx.execute("SELECT 1 FROM accounts WHERE shard = 0 AND account = ?", (account,)).fetchone() is not None

@@ -156,7 +156,8 @@ class SqliteStore:
         return await self._reader.run(provisioning.provisioned)
 
     async def import_accounts(self, text: str, now: int) -> int:
-        accounts = await asyncio.to_thread(read_accounts, text)
+        currencies = await self._reader.run(provisioning.charged_currencies)
+        accounts = await asyncio.to_thread(read_accounts, text, currencies.get)
         await self._transaction(lambda cx: provisioning.put_accounts(cx, accounts, now))
         return len(accounts)
 

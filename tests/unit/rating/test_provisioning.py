@@ -63,6 +63,11 @@ class TestAccounts:
     def test_the_form_of_the_file_does_not_matter(self, text: str) -> None:
         assert read_accounts(text) == [Account("1", "Ada", None, "USD", "UTC", None, None, None, 1)]
 
+    def test_an_account_that_is_charged_keeps_its_currency(self) -> None:
+        text = accounts_csv("1,Ada,,JPY,UTC,,,,1", "2,Bob,,USD,UTC,,,,1")
+        with pytest.raises(ProvisioningError, match="row 2, currency: account 1 is charged in USD: open another one"):
+            read_accounts(text, {"1": "USD", "2": "USD"}.get)
+
     def test_a_file_without_rows_has_no_accounts(self) -> None:
         assert read_accounts(f"{ACCOUNTS_HEADER}\n") == []
 
