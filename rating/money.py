@@ -24,9 +24,14 @@ def parse_micros(text: str) -> int:
 def rounded_micros(amount: Fraction, decimals: int, rounding: str) -> int:
     """Micro-units of an exact amount ≥ 0, rounded to `decimals` places (0 to 6) as a tariff says: up, down, half-up or
     half-even."""
+    return rounded_ratio(amount.numerator, amount.denominator, decimals, rounding)
+
+
+def rounded_ratio(numerator: int, denominator: int, decimals: int, rounding: str) -> int:
+    """The same of numerator ÷ denominator, which need not be in lowest terms: to make a fraction takes longer."""
     per_unit: int = 10**decimals
-    quanta, rest = divmod(amount.numerator * per_unit, amount.denominator)
-    to_next = 2 * rest - amount.denominator
+    quanta, rest = divmod(numerator * per_unit, denominator)
+    to_next = 2 * rest - denominator
     if (
         (rounding == "up" and rest)
         or (rounding == "half-up" and to_next >= 0)

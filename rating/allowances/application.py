@@ -13,7 +13,7 @@ import msgspec
 
 from rating.allowances.parts import Parts
 from rating.allowances.rules import ONCE, Allowance, Call, Discount, Favourites, Kind, Measure, Per, Rules
-from rating.money import rounded_micros
+from rating.money import rounded_ratio
 
 _HUNDRED: Final = 100
 _NOT_REACHED: Final = Decimal(0)
@@ -89,9 +89,12 @@ class _Bill:
         times, over = percent.as_integer_ratio()
         return self._take(Fraction(self.left * times, _HUNDRED * over))
 
-    def units(self) -> Fraction:
-        """What is left, in units of the currency."""
-        return Fraction(self.left, self._per_unit)
+    def rounded_micros(self, decimals: int, rounding: str) -> int:
+        """What is left, rounded: the charge."""
+        left = self.left
+        if type(left) is int:
+            return rounded_ratio(left, self._per_unit, decimals, rounding)
+        return rounded_ratio(left.numerator, left.denominator * self._per_unit, decimals, rounding)
 
     def _take(self, parts: int | Fraction) -> Fraction:
         self.left -= parts
@@ -116,7 +119,7 @@ def apply(parts: Parts, call: Call, rules: Rules, used: Used) -> Applied:
         *(done for rule in rules.favourites if (done := _favour(bill, parts, call, rule))),
     ]
     steps = [done for rule in rules.discounts if (done := _step_down(bill, parts, call, rule, used))]
-    charge_micros = rounded_micros(bill.units(), rules.decimals, rules.rounding)
+    charge_micros = bill.rounded_micros(rules.decimals, rules.rounding)
     for step in steps:
         moves = {"charges": charge_micros, "seconds": call.billed_s, "calls": 1}[step.key.measure]
         reductions.append(Reduction(step.key, moves, step.percent, step.amount))
