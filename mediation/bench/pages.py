@@ -4,31 +4,28 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.client import HTTPException
 from itertools import cycle
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from control.users import Role, Users
+from control.users import Role
+from mediation.bench.asking import THINK_S, WARM_UP_S, Asked
 from mediation.bench.browser import Browser
 from mediation.bench.others import Others
 from mediation.bench.page_list import API, CUSTOMER, OPERATOR, PAGES, STAFF, Draw, Known, Page, look_around
+from mediation.bench.people import users_of
 from mediation.bench.sending import Load, Sender, sending
 from mediation.bench.site import TOKEN, RunningDaemon, Site, account_number, daemon
 from mediation.failure import Failure
-from mediation.schema import all_migrations
 from rating.store.partitions import last_id
-from rating.store.sqlite import connect_reader, open_store
+from rating.store.sqlite import connect_reader
 from simulators.load_client import percentile_ms
 
 _CUSTOMERS: Final = 20
 _PASSWORD: Final = "a bench of no secrets"  # noqa: S105  # of users that live for a minute
-_THINK_S: Final = 0.01
-_WARM_UP_S: Final = 2.0
-"""Requests that are not counted: the first of each kind compiles its template."""
 LEAST_ACCOUNTS: Final = 100
 """For each customer: a consolidated account has the lines of fifty."""
 _SUSPENDED: Final = 2_000
@@ -43,26 +40,6 @@ class PagesOptions:
     seconds: int
     accounts: int
     prefixes: int
-
-
-@dataclass(slots=True)
-class Asked:
-    """What became of one page's requests."""
-
-    took_s: list[float] = field(default_factory=list)
-    bytes: int = 0
-    """Of the longest."""
-    failure: str = ""
-    """The first answer that was not the page."""
-
-    def percentile_ms(self, percent: int) -> float:
-        """Of the answers that were the page; 0 without any."""
-        return percentile_ms(sorted(self.took_s), percent) or 0.0
-
-    def figures(self) -> dict[str, Any]:
-        """What a table shows."""
-        times = {f"p{percent}_ms": self.percentile_ms(percent) for percent in (50, 95)}
-        return {"requests": len(self.took_s), **times, "max_ms": self.percentile_ms(100), "bytes": self.bytes}
 
 
 def run_pages(options: PagesOptions, directory: Path) -> dict[str, Any]:
@@ -80,7 +57,7 @@ def run_pages(options: PagesOptions, directory: Path) -> dict[str, Any]:
             rows = last_id(cx)
             known = look_around(cx, options.accounts, site.consolidated, Random(1))  # noqa: S311  # the same at every run
         rate = max(1, capacity // 2)
-        with sending(site, running, Load(round(rate * (options.seconds + _WARM_UP_S)), 2, now, rate=rate)) as sender:
+        with sending(site, running, Load(round(rate * (options.seconds + WARM_UP_S)), 2, now, rate=rate)) as sender:
             others = Others(running)
             sender.begin()
             people = _sign_in(browser, known) | {API: {"Authorization": f"Bearer {token}"}}
@@ -115,19 +92,12 @@ def _fill(site: Site, running: RunningDaemon, load: Load) -> int:
 
 async def _add_people(site: Site) -> str:
     """A user of staff, an operator, the customers, and an API token of staff, which is returned."""
-    store = await open_store(site.store, all_migrations(), _clock())
-    try:
-        users = await Users.load(store, _clock)
-        try:
-            await users.add_user(STAFF, Role.STAFF, None, None, _PASSWORD, "bench")
-            await users.add_user(OPERATOR, Role.OPERATOR, None, None, _PASSWORD, "bench")
-            for number in map(account_number, range(site.consolidated)):
-                await users.add_user(number, Role.CUSTOMER, number, None, _PASSWORD, "bench")
-            return await users.add_token(API, Role.STAFF, None, "bench")
-        finally:
-            users.close()
-    finally:
-        await store.close()
+    async with users_of(site) as users:
+        await users.add_user(STAFF, Role.STAFF, None, None, _PASSWORD, "bench")
+        await users.add_user(OPERATOR, Role.OPERATOR, None, None, _PASSWORD, "bench")
+        for number in map(account_number, range(site.consolidated)):
+            await users.add_user(number, Role.CUSTOMER, number, None, _PASSWORD, "bench")
+        return await users.add_token(API, Role.STAFF, None, "bench")
 
 
 def _suspend_some(running: RunningDaemon) -> None:
@@ -161,20 +131,7 @@ def _ask(browser: Browser, known: Known, people: Mapping[str, dict[str, str]], s
             break
         customer = rng.choice(known.customers)
         headers = people[customer.account if page.who == CUSTOMER else page.who]
-        found = asked[page]
-        try:
-            status, body, took_s = browser.get(page.address(Draw(rng, known, customer)), headers)
-        except (OSError, HTTPException) as error:
-            found.failure = found.failure or f"did not answer: {error or type(error).__name__}"
-            continue
-        if status != _HTTP_OK:
-            found.failure = found.failure or f"answered {status}"
-        elif time.perf_counter() - began > _WARM_UP_S:
-            found.took_s.append(took_s)
-            found.bytes = max(found.bytes, len(body))
-        time.sleep(_THINK_S)
+        warm = time.perf_counter() - began > WARM_UP_S
+        asked[page].ask(browser, page.address(Draw(rng, known, customer)), headers, counts=warm)
+        time.sleep(THINK_S)
     return asked
-
-
-def _clock() -> int:
-    return time.time_ns() // 1000

@@ -13,6 +13,8 @@ from simulators.load_records import line_number, read_prefixes
 
 _PAST_MONTHS: Final = 12
 _AT_ONCE: Final = 500_000
+SUBSCRIBERS: Final = 1_000_000
+"""Numbers behind each prefix: at the most of six digits."""
 _MIXED: Final = "(i * 2654435761 & 4294967295)"
 """A number of 32 bits, another one for each row, in no order."""
 
@@ -26,7 +28,7 @@ _VALUES: Final = {
     "answer_at": f"s * {MICROS} + 4 * {MICROS}",
     "duration_us": f"(1 + i % 600) * {MICROS}",
     "calling": "n.line",
-    "called": "p.prefix || printf('%06d', i % 1000000)",
+    "called": "p.prefix || printf('%06d', i % :subscribers)",
     "line": "n.line",
     "account": "n.account",
     "provider": "'Atlantic Telecom'",
@@ -42,14 +44,16 @@ _VALUES: Final = {
 }
 
 
-def preload_past(site: Site, rows: int, now: datetime) -> None:
-    """Rows over the twelve months before this one, in the order of their starts."""
+def preload_past(site: Site, rows: int, now: datetime, subscribers: int = SUBSCRIBERS) -> None:
+    """Rows over the twelve months before this one, in the order of their starts; `subscribers` numbers are called
+    behind each prefix."""
     this = now.year * 12 + now.month - 1
     months = [index // 12 * 100 + index % 12 + 1 for index in range(this - _PAST_MONTHS, this)]
     with contextlib.closing(_connect(site)) as cx:
         for number, month in enumerate(months):
             first, end = rows * number // len(months), rows * (number + 1) // len(months)
-            _fill(cx, month, first + 1, end, f"{{begin}} + (i - {first}) * {{span}} / {max(end - first, 1)}", now)
+            start = f"{{begin}} + (i - {first}) * {{span}} / {max(end - first, 1)}"
+            _fill(cx, month, first + 1, end, start, now, subscribers)
     _project(site)
 
 
@@ -78,7 +82,15 @@ def _connect(site: Site) -> sqlite3.Connection:
     return cx
 
 
-def _fill(cx: sqlite3.Connection, month: int, first: int, last: int, start: str, now: datetime) -> None:
+def _fill(
+    cx: sqlite3.Connection,
+    month: int,
+    first: int,
+    last: int,
+    start: str,
+    now: datetime,
+    subscribers: int = SUBSCRIBERS,
+) -> None:
     """Rows with the ids from `first` to `last`; `start` is their second, of the month's first one and its length."""
     begin, end = (at // MICROS for at in partitions.month_bounds(month))
     span = min(end, int(now.astimezone(UTC).timestamp())) - begin
@@ -98,7 +110,7 @@ def _fill(cx: sqlite3.Connection, month: int, first: int, last: int, start: str,
             f" SELECT {', '.join(_VALUES[name] for name in columns)} FROM calls"
             f" CROSS JOIN numbers AS n ON n.n = {_MIXED} % {lines}"
             f" CROSS JOIN prefixes AS p ON p.n = {_MIXED} / 7 % {prefixes}",
-            {"first": at, "last": min(at + _AT_ONCE - 1, last), "source": source},
+            {"first": at, "last": min(at + _AT_ONCE - 1, last), "source": source, "subscribers": subscribers},
         )
 
 

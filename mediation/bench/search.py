@@ -1,160 +1,140 @@
-"""`bench search`: pages of customers and of staff, on a store of so many transactions."""
+"""`bench search`: searches of customers and of staff in a large store: quiet, and while records come in at half the
+speed that there is."""
 
-import sqlite3
+import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import cycle
 from pathlib import Path
 from random import Random
 from typing import Any, Final
-from zoneinfo import ZoneInfo
+from urllib.parse import urlencode
 
-from mediation.bench.site import SOURCE, TARIFF, deck
-from mediation.schema import all_migrations
-from rating.account import Account, Line
-from rating.cdr import MICROS
-from rating.search.conditions import Condition, parse_conditions
-from rating.search.keys import Sort
-from rating.search.search import search_account, search_all
-from rating.search.seeking import lines_of
-from rating.store import provisioning, sources, transactions
-from rating.store.batch import COLUMNS, Row, key_of
-from rating.store.partitions import create_partition, month_of
-from rating.store.sqlite import WRITER_PRAGMAS, connect_reader, migrate_store
-from rating.tariff import TariffText, parse_tariff
+from control.users import Role
+from mediation.bench.asking import THINK_S, WARM_UP_S, Asked
+from mediation.bench.beside import fill
+from mediation.bench.browser import Browser
+from mediation.bench.others import Others
+from mediation.bench.people import users_of
+from mediation.bench.preload import SUBSCRIBERS, preload_past
+from mediation.bench.sending import Load, sending
+from mediation.bench.site import Site, account_number, daemon
+from rating.search.search import find_transaction
+from rating.store.partitions import last_id
+from rating.store.sqlite import connect_reader
 from simulators.load_records import line_number
 
-_NOW_S: Final = 1_795_000_000
-"""All that is drawn is the same at every run."""
-_SPREAD_S: Final = 365 * 86_400
 _ACCOUNT_CALLS: Final = 100
-_PREFIXES: Final = 2_000
-_AT_ONCE: Final = 50_000
-_SEARCHES: Final = 300
-_LIMIT: Final = 50
-_ZONE: Final = ZoneInfo("America/New_York")
+_CALLED_CALLS: Final = 20
+"""Of each called number, about."""
+_CUSTOMERS: Final = 200
+_KNOWN_CALLS: Final = 500
+"""Transactions whose called numbers staff look for."""
+_NOTHING: Final = b'"items":[]'
+_CONDITIONS: Final = ((), (("charge", ">", "1"),), (("duration", ">=", "60"),))
+_SORTS: Final = ("start", "-start", "charge", "-charge", "called", "-called")
+
+_Headers = dict[str, str]
+Search = Callable[[], tuple[str, _Headers]]
+"""Draws the address and the headers of a request."""
 
 
-def run_search(rows: int, directory: Path) -> dict[str, Any]:
-    """Fill a store in an empty directory and search it; the contract's figures, each the 95th percentile."""
-    path = directory / "bench.db"
-    accounts = max(1, rows // _ACCOUNT_CALLS)
-    calls = _fill(path, rows, accounts)
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """How much, and how long."""
+
+    rows: int
+    records: int
+    """To measure the capacity by."""
+    seconds: int
+    """Of searching, quiet, and as long again beside records."""
+    prefixes: int
+
+
+def run_search(options: SearchOptions, directory: Path) -> dict[str, Any]:
+    """Measure in an empty directory. The contract's figures are the 95th percentiles beside records, and the same of a
+    quiet daemon before; `details` has the rest.
+
+    Raises Failure if records are refused. A search that is not answered, or finds nothing, is in `failures`.
+    """
+    site = Site(directory, max(1, options.rows // _ACCOUNT_CALLS), pages=True)
+    site.provision(options.prefixes)
+    now = datetime.now(UTC)
+    numbers = options.rows // (_CALLED_CALLS * options.prefixes)
+    preload_past(site, options.rows, now, min(max(1, numbers), SUBSCRIBERS))
     rng = Random(3)  # noqa: S311  # to be the same at every run
-    cx = connect_reader(path)
-
-    def customer() -> int:
-        account = _account(rng.randrange(accounts))
-        kinds: Sequence[tuple[str, str, str]] = rng.choice(((), (("charge", ">", "2"),), (("duration", ">=", "60"),)))
-        sort = Sort(rng.choice(("start", "charge", "called")), rng.random() < 0.5)
-        page = search_account(cx, account, lines_of(cx, account), _conditions(*kinds), sort, None, _LIMIT)
-        return len(page.rows)
-
-    def staff(column: str, value: Callable[[], str]) -> Callable[[], int]:
-        return lambda: len(search_all(cx, _conditions((column, "=", value())), None, _LIMIT).rows)
-
-    figures = {
+    customers, staff = asyncio.run(_add_tokens(site, rng))
+    with daemon(site) as running, closing(Browser(running.listening["web"])) as browser:
+        capacity = fill(site, running, Load(options.records, 1, now))
+        searches = _searches(site, rng, customers, staff)
+        ends_at = time.perf_counter() + options.seconds + WARM_UP_S
+        quiet = _ask(browser, searches, lambda: time.perf_counter() > ends_at)
+        rate = max(1, capacity // 2)
+        with closing(connect_reader(site.store)) as cx:
+            rows = last_id(cx)
+        with sending(site, running, Load(round(rate * (options.seconds + WARM_UP_S)), 2, now, rate=rate)) as sender:
+            others = Others(running)
+            sender.begin()
+            busy = _ask(browser, searches, lambda: sender.is_done)
+            load = sender.figures()
+            others_cores = others.cores(load["cpu_s"])
+        running.stop()
+    details = busy | {f"quiet_{name}": asked for name, asked in quiet.items()}
+    return {
         "rows": rows,
-        "customer_p95_ms": _p95_ms(customer),
-        "staff_line_p95_ms": _p95_ms(staff("line", lambda: line_number(rng.randrange(accounts)))),
-        "staff_called_p95_ms": _p95_ms(staff("called", lambda: "+" + rng.choice(calls))),
+        **{f"{name}_p95_ms": asked.percentile_ms(95) for name, asked in details.items()},
+        "capacity_per_s": capacity,
+        "ingest_per_s": round(load["accepted"] / load["seconds"]),
+        "ack_p99_ms": load["ack_p99_ms"],
+        "others_cores": others_cores,
+        "details": {name: asked.figures() for name, asked in details.items()},
+        "failures": {name: asked.failure for name, asked in details.items() if asked.failure},
     }
-    cx.close()
-    return figures
 
 
-def _p95_ms(search: Callable[[], int]) -> float:
-    took = []
-    for _ in range(_SEARCHES):
-        began = time.perf_counter()
-        search()
-        took.append(time.perf_counter() - began)
-    return round(sorted(took)[int(_SEARCHES * 0.95)] * 1000, 2)
+async def _add_tokens(site: Site, rng: Random) -> tuple[list[_Headers], _Headers]:
+    """By what some customers, drawn by chance, and staff call the API."""
+    accounts = [account_number(n) for n in rng.sample(range(site.accounts), min(_CUSTOMERS, site.accounts))]
+    async with users_of(site) as users:
+        customers = [await users.add_token(number, Role.CUSTOMER, number, "bench") for number in accounts]
+        staff = await users.add_token("staff", Role.STAFF, None, "bench")
+    return [_bearer(token) for token in customers], _bearer(staff)
 
 
-def _conditions(*triples: tuple[str, str, str]) -> tuple[Condition, ...]:
-    return parse_conditions(triples, _ZONE, "USD")
+def _bearer(token: str) -> _Headers:
+    return {"Authorization": f"Bearer {token}"}
 
 
-def _account(index: int) -> str:
-    return f"40{index:08d}"
-
-
-def _fill(path: Path, rows: int, accounts: int) -> list[str]:
-    """Make the store: a year of calls in the order of their starts. Returns some of the called numbers."""
-    migrate_store(path, all_migrations(), _NOW_S * MICROS)
-    cx = sqlite3.connect(path, isolation_level=None)
-    for pragma in WRITER_PRAGMAS:
-        cx.execute(pragma)
-    cx.execute("PRAGMA synchronous = OFF")
-    text, prefixes = deck(_PREFIXES)
-    tariff = TariffText(TARIFF, text, "bench.toml", "bench.csv")
-    cx.execute("BEGIN")
-    (source,) = sources.register(cx, [SOURCE]).values()
-    number = provisioning.add_tariff(cx, tariff, parse_tariff(tariff), _NOW_S * MICROS)
-    provisioning.put_accounts(
-        cx,
-        (
-            Account(_account(n), f"Customer {n}", None, "USD", _ZONE.key, None, "bench", None, 1)
-            for n in range(accounts)
-        ),
-        _NOW_S * MICROS,
-    )
-    provisioning.put_lines(
-        cx,
-        (Line(line_number(n)[1:], "long-distance", "", _account(n), "Atlantic Telecom") for n in range(accounts)),
-    )
-    cx.execute("COMMIT")
-    called: list[str] = []
-    rng = Random(1)  # noqa: S311  # to be the same at every run
-    for first in range(0, rows, _AT_ONCE):
-        calls = [
-            _row(rng, n, rows, accounts, prefixes, source, number) for n in range(first, min(first + _AT_ONCE, rows))
-        ]
-        called += (row[COLUMNS.index("called")] for row in calls[::100])
-        _insert(cx, calls)
-    cx.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    cx.close()
-    return called
-
-
-def _insert(cx: sqlite3.Connection, calls: list[Row]) -> None:
-    months: dict[int, list[Row]] = {}
-    for row in calls:
-        months.setdefault(month_of(row[COLUMNS.index("start_at")]), []).append(row)
-    cx.execute("BEGIN")
-    for month, some in months.items():
-        create_partition(cx, month)
-        transactions.insert(cx, month, some)
-    cx.execute("COMMIT")
-
-
-def _row(rng: Random, index: int, rows: int, accounts: int, prefixes: list[str], source: int, tariff: int) -> Row:
-    caller = rng.randrange(accounts)
-    prefix = rng.choice(prefixes)
-    start_at = (_NOW_S - _SPREAD_S) * MICROS + index * _SPREAD_S * MICROS // rows
-    seconds = rng.randrange(600)
-    record_id = f"b{index:x}"
-    values: dict[str, Any] = {
-        "id": index + 1,
-        "source": source,
-        "record_id": record_id,
-        "start_at": start_at,
-        "offset_min": -300,
-        "answer_at": start_at,
-        "duration_us": seconds * MICROS,
-        "calling": line_number(caller)[1:],
-        "called": f"{prefix}{rng.randrange(10_000):05d}",
-        "line": line_number(caller)[1:],
-        "account": _account(caller),
-        "provider": "Atlantic Telecom",
-        "service": "long-distance",
-        "service_given": 0,
-        "type": "direct",
-        "destination": f"Place {prefix}",
-        "charge_micros": seconds * 100 * rng.randrange(100, 200),
-        "tariff": tariff,
-        "billed_s": seconds,
-        "arrived_at": start_at,
-        "key": key_of(source, record_id, start_at),
+def _searches(site: Site, rng: Random, customers: list[_Headers], staff: _Headers) -> Mapping[str, Search]:
+    """What is searched for, by its name among the figures; drawn anew for each request."""
+    with closing(connect_reader(site.store)) as cx:
+        last = last_id(cx)
+        found = [find_transaction(cx, rng.randrange(last) + 1) for _ in range(_KNOWN_CALLS)]
+    called = [row["called"] for row in found if row is not None]
+    return {
+        "customer": lambda: (_address(*rng.choice(_CONDITIONS), sort=rng.choice(_SORTS)), rng.choice(customers)),
+        "staff_line": lambda: (_address(("line", "=", line_number(rng.randrange(site.accounts)))), staff),
+        "staff_called": lambda: (_address(("called", "=", rng.choice(called))), staff),
     }
-    return [values.get(name) for name in COLUMNS]
+
+
+def _address(*conditions: tuple[str, str, str], sort: str = "") -> str:
+    given = [pair for row in conditions for pair in zip(("column", "op", "value"), row, strict=True)]
+    return f"/api/v1/transactions?{urlencode([*given, ('sort', sort)])}"
+
+
+def _ask(browser: Browser, searches: Mapping[str, Search], is_over: Callable[[], bool]) -> dict[str, Asked]:
+    """Search in turn, one at a time, until it is over."""
+    asked = {name: Asked() for name in searches}
+    began = time.perf_counter()
+    for name, search in cycle(searches.items()):
+        if is_over():
+            break
+        body = asked[name].ask(browser, *search(), counts=time.perf_counter() - began > WARM_UP_S)
+        if _NOTHING in body:
+            asked[name].failure = asked[name].failure or "found nothing"
+        time.sleep(THINK_S)
+    return asked

@@ -169,12 +169,19 @@ class RunningDaemon:
 
     def peak_rss_mb(self) -> float:
         """The most memory that its processes ever had, each, added up."""
-        peak = 0
+        return self._memory_mb("VmHWM")
+
+    def rss_mb(self) -> float:
+        """The memory that its processes have now, each, added up."""
+        return self._memory_mb("VmRSS")
+
+    def _memory_mb(self, what: str) -> float:
+        kilobytes = 0
         for pid in self._pids():
             status = Path(f"/proc/{pid}/status").read_text()
-            (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
-            peak += int(line.split()[1])
-        return peak / 1024
+            (line,) = (line for line in status.splitlines() if line.startswith(what))
+            kilobytes += int(line.split()[1])
+        return kilobytes / 1024
 
     def _pids(self) -> list[int]:
         own = self._process.pid

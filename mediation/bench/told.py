@@ -12,10 +12,10 @@ def rows_of(figures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def table_of(figures: Mapping[str, Any]) -> Iterator[str]:
-    """Those of `bench pages`: the pages as a table, then the rest."""
+    """Those of `bench pages` and `bench search`: what was asked for as a table, then the rest."""
     pages = figures["details"]
     width = max(map(len, pages))
-    yield f"{'page':{width}} {'p50 ms':>9} {'p95 ms':>9} {'max ms':>9} {'requests':>9} {'bytes':>9}\n"
+    yield f"{'asked for':{width}} {'p50 ms':>9} {'p95 ms':>9} {'max ms':>9} {'requests':>9} {'bytes':>9}\n"
     for name, page in pages.items():
         if name in figures["failures"]:
             yield f"{name:{width}} {figures['failures'][name]}\n"

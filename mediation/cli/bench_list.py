@@ -11,10 +11,11 @@ from mediation.bench.bill import BillOptions, run_bill
 from mediation.bench.detect import DetectOptions, run_detect
 from mediation.bench.ingest import IngestOptions, run_ingest
 from mediation.bench.invoice import run_invoice
+from mediation.bench.overload import OverloadOptions, run_overload
 from mediation.bench.pages import LEAST_ACCOUNTS, PagesOptions, run_pages
 from mediation.bench.rate import run_rate
 from mediation.bench.rerate import RerateOptions, run_rerate
-from mediation.bench.search import run_search
+from mediation.bench.search import SearchOptions, run_search
 from mediation.bench.start import StartOptions, run_start
 from mediation.bench.told import distribution_of, rows_of, table_of
 
@@ -154,11 +155,25 @@ _DETECT: Final = Bench(
 
 _SEARCH: Final = Bench(
     "search",
-    "pages of customers and of staff",
-    "Fill a store with a year of calls, a hundred an account, and search it by accounts, lines and called numbers drawn"
-    " by chance.",
-    (_number("--rows", 1_000_000, "transactions in the store"),),
-    lambda args, directory: run_search(args.rows, directory),
+    "searches of customers and of staff in a large store",
+    "Make rows of the twelve months before, a hundred an account, start the daemon as its own process, and post records"
+    " at full speed: that is its capacity. Then search through the API, one search at a time: a customer's own calls,"
+    " with and without a condition, in any order; and as staff by line and by called number. First quiet, then while"
+    " records are posted at half the capacity. A search that is not answered with 200, or finds nothing, is named, and"
+    " the exit status is 1.",
+    (
+        _number("--rows", 10_000_000, "made"),
+        _number("--seconds", 30, "how long to search, each time", "S"),
+        _number("--records", 500_000, "to measure the capacity by"),
+        _PREFIXES,
+        _DIRECTORY,
+    ),
+    lambda args, directory: run_search(SearchOptions(args.rows, args.records, args.seconds, args.prefixes), directory),
+    told=table_of,
+    figures="--json: rows (when records are posted beside), customer_p95_ms, staff_line_p95_ms, staff_called_p95_ms"
+    " (beside records), and quiet_customer_p95_ms likewise; capacity_per_s, ingest_per_s, details (requests, p50_ms,"
+    " p95_ms, max_ms, bytes of each), failures, ack_p99_ms of the records, and others_cores: how many cores were busy"
+    " with something else.",
 )
 
 _PAGES: Final = Bench(
@@ -183,6 +198,32 @@ _PAGES: Final = Bench(
     " ms), worst_p95_ms; details (requests, p50_ms, p95_ms, max_ms, bytes of each), failures, sign_in_p50_ms (slow on"
     " purpose, and not among the pages), ack_p99_ms of the records, and others_cores: how many cores were busy with"
     " something else.",
+)
+
+_OVERLOAD: Final = Bench(
+    "overload",
+    "ten times as many records as it can take",
+    "Start the daemon as its own process on a fresh store and post records from 20 connections: that is its capacity."
+    " Then offer ten times as many from 400, meanwhile ask for pages as customers and staff, one at a time, in both"
+    " cases; and see how long it takes afterwards until acknowledgements are as quick as before. What is neither"
+    " acknowledged nor refused with 503 and Retry-After is named, and the exit status is 1; the store must hold exactly"
+    " what was acknowledged.",
+    (
+        _number("--records", 300_000, "in the store before"),
+        _number("--seconds", 20, "of each", "S"),
+        _number("--accounts", 100_000),
+        _PREFIXES,
+        _DIRECTORY,
+    ),
+    lambda args, directory: run_overload(
+        OverloadOptions(args.records, args.seconds, args.accounts, args.prefixes), directory
+    ),
+    figures="--json: capacity_per_s, accepted_per_s (under overload), kept (the ratio of the two), offered_times (the"
+    " capacity), answered_503, ack_p50_ms and ack_p99_ms of what was accepted, pages_asked, pages_p95_ms and"
+    " pages_max_ms (under overload), quiet_pages_p95_ms (at capacity), rss_before_mb (the most at capacity),"
+    " rss_half_mb (the most in the first half of the overload), rss_peak_mb, rss_after_mb, cpu_us_per_record and"
+    " overloaded_cpu_us_per_record (the daemon's), load_cpu_s, recovered_s, stored, failures, and others_cores: how"
+    " many cores were busy with something else.",
 )
 
 _BILL: Final = Bench(
@@ -239,5 +280,5 @@ _INVOICE: Final = Bench(
     " medians of the time that passes and of the processor's), html_bytes, pdf_bytes.",
 )
 
-BENCHES: Final = (_INGEST, _START, _RATE, _DETECT, _SEARCH, _PAGES, _BILL, _RERATE, _INVOICE)
+BENCHES: Final = (_INGEST, _START, _RATE, _DETECT, _SEARCH, _PAGES, _OVERLOAD, _BILL, _RERATE, _INVOICE)
 """In the order in which `--help` lists them."""

@@ -8,29 +8,64 @@ from aiohttp import web
 from aiohttp.http_exceptions import PayloadEncodingError
 from aiohttp.web_protocol import RequestPayloadError
 
-from mediation.feeds.problems import Refusal, overloaded
+from mediation.feeds.problems import Refusal
+from mediation.pipeline.room import Held, Overloaded
 
+MOST_EXPECTED: Final = 500
+"""Records of a body that nothing is known of."""
+RECORD_BYTES: Final = 100
+"""About the shortest record that there is."""
 _GZIP_WINDOW: Final = 31
 """zlib's number for a gzip wrapper."""
 
 
 class BodyMemory:
-    """What all bodies being read may hold in memory together."""
+    """What all bodies of a feed may hold in memory together."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._held = 0
+        self._freed = asyncio.Event()
 
-    def take(self, size: int) -> bool:
-        """Hold `size` bytes more, if they still fit."""
+    def share(self) -> "Share":
+        """What one of them holds of it, as a block: nothing at first."""
+        return Share(self)
+
+    def take(self, size: int) -> None:
+        """Hold `size` bytes more. Raises Overloaded if they do not fit."""
         if self._held + size > self._limit:
-            return False
+            raise Overloaded
         self._held += size
-        return True
+
+    async def share_patiently(self, size: int) -> "Share":
+        """What a body of `size` bytes holds, as soon as it fits."""
+        while 0 < self._held > self._limit - size:
+            self._freed.clear()
+            await self._freed.wait()
+        self._held += size
+        return Share(self, size)
 
     def give_back(self, size: int) -> None:
         """Let `size` bytes go."""
         self._held -= size
+        self._freed.set()
+
+
+class Share(Held):
+    """What one body holds."""
+
+    def __init__(self, memory: BodyMemory, held: int = 0) -> None:
+        self._memory = memory
+        self.held = held
+
+    def take(self, size: int) -> None:
+        """Hold `size` bytes more. Raises Overloaded if they do not fit."""
+        self._memory.take(size)
+        self.held += size
+
+    def give_back(self) -> None:
+        """Let others have it."""
+        self._memory.give_back(self.held)
 
 
 class _Gunzip:
@@ -61,9 +96,9 @@ class _Gunzip:
             raise zlib.error("the gzip data ends too early")
 
 
-async def read_body(request: web.Request, limit: int, within_s: float, memory: BodyMemory) -> bytes:
+async def read_body(request: web.Request, limit: int, within_s: float, share: Share) -> bytes:
     """The decoded body. Raises Refusal: 400 cut short or not gzip, 408 too slow, 413 over `limit` bytes, 415 packed in
-    another way, 503 while too many bodies are being read."""
+    another way; or Overloaded while too many bodies are held. It is held by `share`, as long as that is."""
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip"):
         raise Refusal(415, f"Content-Encoding {encoding} is not understood: send gzip or plain text")
@@ -71,18 +106,13 @@ async def read_body(request: web.Request, limit: int, within_s: float, memory: B
     if unpack is None and (request.content_length or 0) > limit:
         raise _too_large(limit)
     pieces: list[bytes] = []
-    held = 0
     try:
         async with asyncio.timeout(within_s):
             while piece := await request.content.readany():
                 decoded = unpack.feed(piece) if unpack else piece
-                if not memory.take(len(decoded)):
-                    refusal = Refusal(503, "")
-                    refusal.response = overloaded(1)
-                    raise refusal
-                held += len(decoded)
+                share.take(len(decoded))
                 pieces.append(decoded)
-                if held > limit:
+                if share.held > limit:
                     raise _too_large(limit)
         if unpack:
             unpack.finish()
@@ -94,9 +124,15 @@ async def read_body(request: web.Request, limit: int, within_s: float, memory: B
         raise Refusal(400, f"the body is not whole gzip ({error}); nothing of it was stored") from None
     except OverflowError:
         raise _too_large(limit) from None
-    finally:
-        memory.give_back(held)
     return b"".join(pieces)
+
+
+def expected_records(request: web.Request) -> int:
+    """About how many records a body has that was not read yet: never more than 500 for a body of 500, as long as they
+    may be, for so many requests of 500 must not be refused."""
+    if request.content_length is None or "Content-Encoding" in request.headers:
+        return MOST_EXPECTED
+    return min(MOST_EXPECTED, 1 + request.content_length // RECORD_BYTES)
 
 
 def _too_large(limit: int) -> Refusal:

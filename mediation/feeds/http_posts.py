@@ -14,7 +14,8 @@ from mediation.feeds.bearer import digest_sent, token_digest, unknown_sender
 from mediation.feeds.bodies import BodyMemory, read_body
 from mediation.feeds.outcomes import answer
 from mediation.feeds.problems import as_problems, stopping
-from mediation.pipeline.owner import Overloaded, StoreOwner
+from mediation.pipeline.owner import StoreOwner
+from mediation.pipeline.room import Overloaded
 from mediation.pipeline.sender import Sender
 from rating.store.batch import Outcome
 
@@ -59,20 +60,19 @@ class HttpPostsFeed:
             raise unknown_sender()
         if self._owner.is_stopping:
             return stopping()
-        body = await read_body(request, self._max_body_bytes, self._read_timeout_s, self._being_read)
+        with self._being_read.share() as share:
+            body = await read_body(request, self._max_body_bytes, self._read_timeout_s, share)
         return await answer(request, self._send(body))
 
     async def _send(self, body: bytes) -> Outcome:
         """The outcome of a body's records. Raises Overloaded or Stopping: then nothing was stored."""
-        if not self._waiting.take(len(body)):
-            raise Overloaded
-        try:
-            async with asyncio.timeout(self._patience_s):
-                queued = await self._sender.send_patiently(records_of(body))
-        except TimeoutError:
-            raise Overloaded from None
-        finally:
-            self._waiting.give_back(len(body))
+        with self._waiting.share() as share:
+            share.take(len(body))
+            try:
+                async with asyncio.timeout(self._patience_s):
+                    queued = await self._sender.send_patiently(records_of(body))
+            except TimeoutError:
+                raise Overloaded from None
         return await asyncio.shield(queued)
 
 

@@ -8,17 +8,19 @@ import msgspec
 from aiohttp import web
 
 from mediation.feeds.bearer import digest_sent, token_digest, token_sent, unknown_sender
-from mediation.feeds.bodies import BodyMemory, read_body
+from mediation.feeds.bodies import BodyMemory, Share, expected_records, read_body
 from mediation.feeds.outcomes import answer, told
-from mediation.feeds.problems import Refusal, as_problems, json_response, overloaded, problem, stopping
+from mediation.feeds.problems import Refusal, as_problems, json_response, problem, stopping
 from mediation.feeds.stream import PopStream
-from mediation.pipeline.owner import Overloaded, StoreOwner
-from mediation.pipeline.sender import Sender
+from mediation.pipeline.owner import Stopping, StoreOwner
+from mediation.pipeline.room import Place
+from mediation.pipeline.sender import Sender, records_in
 from rating.store.batch import Position
 from rating.store.port import Store
 
 BODIES_IN_MEMORY: Final = 32
-"""Bodies of the greatest size that may be read at once, on one feed."""
+"""Bodies of the greatest size that may be on their way at once, on one feed, until they are answered; and as many
+again of its streams' messages."""
 MAX_EPOCH: Final = 100
 """Characters of an epoch's name."""
 _MAX_SEQUENCE: Final = (1 << 63) - 1
@@ -35,6 +37,9 @@ class Envelope(msgspec.Struct):
     limit: int | None = None
     after: str | None = None
     """Of a search: rows of a page, and the key of the page before."""
+    period: str | None = None
+    account: str | int | None = None
+    """Of a batch: the month in which the cycle begins, and the account that it is of alone."""
 
 
 Take = Callable[[Envelope], Awaitable[web.Response]]
@@ -66,6 +71,7 @@ class PopFeed:
         self._max_body_bytes = max_body_bytes
         self._read_timeout_s = read_timeout_s
         self._memory = BodyMemory(BODIES_IN_MEMORY * max_body_bytes)
+        self._memory_of_streams = BodyMemory(BODIES_IN_MEMORY * max_body_bytes)
         self._streams: dict[PopStream, Sender] = {}
         self._connects: dict[str, int] = {}
         self._others: Messages = lambda _: None
@@ -104,21 +110,30 @@ class PopFeed:
     async def _transactions(self, request: web.Request) -> web.StreamResponse:
         sender = self._sender(request)
         announced = _announced(request)
-        if refused := self._refused(sender):
-            return refused
-        body = await self._body(request)
-        position = _position(announced, body)
-        return await answer(request, sender.send(body.split(b"\n"), position), position)
+        with self._place(request, sender) as place, self._memory.share() as share:
+            body = await self._body(request, share)
+            lines = body.split(b"\n")
+            place.correct(records_in(lines))
+            position = _position(announced, body)
+            return await answer(request, sender.send(lines, position, place), position)
 
     async def _messages(self, request: web.Request) -> web.StreamResponse:
         take = self._others(token_sent(request) or "")
         if take is not None:
-            return stopping() if self._owner.is_stopping else await take(_envelope(await self._body(request)))
+            if self._owner.is_stopping:
+                return stopping()
+            with self._memory.share() as share:
+                return await take(_envelope(await self._body(request, share)))
         sender = self._sender(request)
         announced = _announced(request)
-        if refused := self._refused(sender):
-            return refused
-        body = await self._body(request)
+        with self._place(request, sender) as place, self._memory.share() as share:
+            body = await self._body(request, share)
+            return await self._dispatch(request, sender, announced, body, place)
+
+    async def _dispatch(
+        self, request: web.Request, sender: Sender, announced: tuple[str, int] | None, body: bytes, place: Place
+    ) -> web.Response:
+        """The answer to a source's message."""
         envelope = _envelope(body)
         if envelope.kind in ("batch", "search"):
             return problem(403, f"a source's token may not send {envelope.kind!r}, only 'transaction'")
@@ -128,8 +143,9 @@ class PopFeed:
             return problem(422, 'a transaction has its CDRs in "records"')
         # A record may have been sent with line ends between its fields; as a line it has none.
         lines = [bytes(record).replace(b"\r", b" ").replace(b"\n", b" ") for record in envelope.records]
+        place.correct(len(lines))
         position = _position(announced, body)
-        return await answer(request, sender.send(lines, position), position)
+        return await answer(request, sender.send(lines, position, place), position)
 
     async def _positions(self, request: web.Request) -> web.Response:
         return json_response(await self._store.positions(self._sender(request).source_id))
@@ -139,7 +155,7 @@ class PopFeed:
         if self._owner.is_stopping:
             return stopping()
         self._connects[sender.source] = self._connects.get(sender.source, 0) + 1
-        stream = PopStream(sender, self._max_body_bytes, told)
+        stream = PopStream(sender, self._max_body_bytes, self._memory_of_streams, told)
         self._streams[stream] = sender
         try:
             return await stream.serve(request)
@@ -153,14 +169,14 @@ class PopFeed:
             raise unknown_sender()
         return sender
 
-    def _refused(self, sender: Sender) -> web.Response | None:
-        """The answer to a request that would be refused whatever is in it: there is no need to read it first."""
+    def _place(self, request: web.Request, sender: Sender) -> Place:
+        """Room for a request. Raises Overloaded or Stopping: then there is no need to read it first."""
         if self._owner.is_stopping:
-            return stopping()
-        return overloaded(Overloaded.retry_after_s) if self._owner.is_full(sender.source_id) else None
+            raise Stopping
+        return self._owner.room.take(sender.source_id, expected_records(request))
 
-    async def _body(self, request: web.Request) -> bytes:
-        return await read_body(request, self._max_body_bytes, self._read_timeout_s, self._memory)
+    async def _body(self, request: web.Request, share: Share) -> bytes:
+        return await read_body(request, self._max_body_bytes, self._read_timeout_s, share)
 
 
 def _envelope(body: bytes) -> Envelope:

@@ -6,6 +6,9 @@ from http import HTTPStatus
 import msgspec
 from aiohttp import web
 
+from mediation.pipeline.owner import Stopping
+from mediation.pipeline.room import Overloaded
+
 CONTENT_TYPE = "application/problem+json"
 STOPPED_FOR_S = 5
 """After so long a daemon that was told to end may be there again."""
@@ -54,11 +57,15 @@ class Refusal(Exception):
 async def as_problems(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Answer refusals, and aiohttp's own errors (404, 405 …), as problems."""
+    """Answer refusals, also those of the pipeline, and aiohttp's own errors (404, 405 …), as problems."""
     try:
         return await handler(request)
     except Refusal as refusal:
         return refusal.response
+    except Overloaded as full:
+        return overloaded(full.retry_after_s)
+    except Stopping:
+        return stopping()
     except web.HTTPException as error:
         if error.status < 400:
             raise

@@ -96,7 +96,6 @@ class AccountingStatus(msgspec.Struct):
     def notes(self) -> list[str]:
         """What somebody should look at, in words."""
         told = (
-            (self.live, "sessions are live"),
             (self.strangers, "packets came from addresses that no client has"),
             (self.unauthentic, "packets were not genuine: compare the clients' secrets"),
             (self.malformed, "packets were malformed"),

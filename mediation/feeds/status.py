@@ -34,3 +34,5 @@ class FeedStatus(msgspec.Struct):
     sources: list[SourceStatus]
     notes: list[str] = msgspec.field(default_factory=list)
     """What somebody should look at: files that wait, files that could not be read."""
+    live_sessions: int | None = None
+    """RADIUS sessions that are live now; None for a feed that knows of none."""

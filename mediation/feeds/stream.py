@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from mediation.feeds.bodies import BodyMemory
 from mediation.feeds.problems import Refusal
 from mediation.pipeline.owner import Stopping
 from mediation.pipeline.sender import Sender
@@ -42,8 +43,12 @@ class _Socket(web.WebSocketResponse):
 class PopStream:
     """Serves one connection; `stop` ends it in order."""
 
-    def __init__(self, sender: Sender, max_message_bytes: int, tell: Callable[[Outcome], dict[str, Any]]) -> None:
+    def __init__(
+        self, sender: Sender, max_message_bytes: int, memory: BodyMemory, tell: Callable[[Outcome], dict[str, Any]]
+    ) -> None:
+        """`memory` is that of all messages of all streams that wait for their answers."""
         self._sender = sender
+        self._memory = memory
         self._max_message_bytes = max_message_bytes
         self._tell = tell
         self._stopping = asyncio.Event()
@@ -97,7 +102,10 @@ class PopStream:
                 if len(message.data) > self._max_message_bytes:  # packed, a byte more would pass aiohttp's limit
                     socket.fault = WSCloseCode.MESSAGE_TOO_BIG
                     return
-                await self._waiting.put(await self._sender.send_patiently(message.data.split(b"\n")))
+                with await self._memory.share_patiently(len(message.data)) as share:
+                    queued = await self._sender.send_patiently(message.data.split(b"\n"))
+                    share.hold_until(queued)
+                    await self._waiting.put(queued)
         except Stopping:
             self._stopping.set()
         finally:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from mediation.pipeline.metrics import PipelineMetrics
+from mediation.pipeline.room import Place, Room
 from rating.counters import Counters
 from rating.store.batch import Batch, Outcome, Row
 from rating.store.port import Count, Store
@@ -26,12 +27,6 @@ SNAPSHOT_EVERY: Final = 1_000_000
 WRITES_UNDER_WAY: Final = 2
 """One is being written, and the next one waits in the store's thread: between two the thread does not have to wait for
 the event loop. What is in the next one is decided when its turn comes, so that commits stay large."""
-
-
-class Overloaded(Exception):
-    """The queue is full; the source has to come again later."""
-
-    retry_after_s: Final = 1
 
 
 class Stopping(Exception):
@@ -73,11 +68,14 @@ class StoreOwner:
         self._watch = watch
         self._acted = acted
         self._max_queued = max_queued
+        self.room = Room(max_queued)
+        """For what is refused when there is too much, and not made to wait."""
+        self.patient_room = Room(max_queued)
+        """For what is made to wait: before it is prepared, for it takes more memory then."""
         self._max_commit = max_commit
         self._queue: deque[_Waiting] = deque()
         self._queued = 0
         self._queued_of: Counter[int] = Counter()  # of those, by source
-        self._refusable_of: Counter[int] = Counter()  # of those: refused when there are too many, not made to wait
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._stopping = False
@@ -103,19 +101,19 @@ class StoreOwner:
 
     def is_full(self, source: int) -> bool:
         """Whether a further batch of the source would be refused."""
-        return self._stopping or self._refusable_of[source] >= self._max_queued
+        return self._stopping or self.room.is_full(source)
 
-    async def put(self, batch: Batch) -> Outcome:
-        """The outcome of a batch, once it is durable. Raises Overloaded or Stopping: then nothing was stored."""
+    async def put(self, batch: Batch, place: Place | None = None) -> Outcome:
+        """The outcome of a batch, once it is durable. Raises Overloaded or Stopping: then nothing was stored. With a
+        place, which its source took before, it is never Overloaded."""
         if self._stopping:
             raise Stopping
-        waiting = self._refusable_of[batch.source]
-        if waiting and waiting + batch.received > self._max_queued:
-            raise Overloaded
-        # Shielded: a source that goes away must not take the others' answers along.
-        self._refusable_of[batch.source] += batch.received
+        if place is None:
+            with self.room.take(batch.source, batch.received) as own:
+                return await self.put(batch, own)
         done = self._enqueue(batch)
-        done.add_done_callback(lambda _: self._answered(batch))
+        place.hold_until(done)
+        # Shielded: a source that goes away must not take the others' answers along.
         return await asyncio.shield(done)
 
     async def put_patiently(self, batch: Batch) -> "asyncio.Future[Outcome]":
@@ -126,9 +124,6 @@ class StoreOwner:
         if self._stopping:
             raise Stopping
         return self._enqueue(batch)
-
-    def _answered(self, batch: Batch) -> None:
-        self._refusable_of[batch.source] -= batch.received
 
     def _enqueue(self, batch: Batch) -> "asyncio.Future[Outcome]":
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()

@@ -1,10 +1,11 @@
 """One source's way into the pipeline: its lines through the front, and over the seam to the store's owner."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from mediation.pipeline.owner import StoreOwner
 from mediation.pipeline.preparing import Delivery, Preparer
+from mediation.pipeline.room import Place
 from rating.store.batch import Batch, Outcome, Position
 
 Clock = Callable[[], int]
@@ -34,13 +35,17 @@ class Sender:
         self._owner = owner
         self._clock = clock
 
-    async def send(self, lines: list[bytes], position: Position | None) -> Outcome:
-        """The outcome of a delivery, once it is durable. Raises Overloaded or Stopping: then nothing was stored."""
-        return await self._owner.put(await self.prepare(lines, position))
+    async def send(self, lines: list[bytes], position: Position | None, place: Place | None = None) -> Outcome:
+        """The outcome of a delivery, once it is durable. Raises Overloaded, unless it has a place already, or Stopping:
+        then nothing was stored."""
+        return await self._owner.put(await self.prepare(lines, position), place)
 
     async def send_patiently(self, lines: list[bytes], position: Position | None = None) -> "asyncio.Future[Outcome]":
         """Wait for room instead of refusing; returns when the delivery is queued. Raises Stopping."""
-        return await self._owner.put_patiently(await self.prepare(lines, position))
+        with await self._owner.patient_room.take_patiently(self.source_id, records_in(lines)) as place:
+            queued = await self._owner.put_patiently(await self.prepare(lines, position))
+            place.hold_until(queued)
+            return queued
 
     async def prepare(self, lines: list[bytes], position: Position | None) -> Batch:
         """Decode, guide and rate the lines, which may have a CR at their end."""
@@ -48,3 +53,8 @@ class Sender:
         return await self._preparer.prepare(
             Delivery(self.source, self.source_id, self._clock(), plain, position, self._format_name, self._feed)
         )
+
+
+def records_in(lines: Iterable[bytes]) -> int:
+    """How many records a delivery's lines are: blank ones do not count."""
+    return sum(map(bool, map(bytes.strip, lines)))

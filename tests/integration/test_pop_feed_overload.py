@@ -1,7 +1,9 @@
 """A store that is slow, full up, failing or closing: what is refused, what is not, and what operations see of it."""
 
+import itertools
 import select
-from contextlib import suppress
+import time
+from contextlib import AsyncExitStack, suppress
 from http.client import HTTPException
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from aiohttp import ClientSession
 
 from rating.store.errors import StoreFailed
 from tests.integration.daemon_in_thread import DaemonInThread, running
-from tests.pop_by_hand import PopByHand, head, plug, read_answer
+from tests.pop_by_hand import WITHIN_S, PopByHand, head, plug, read_answer
 from tests.small_site import STRANGER, TOKENS, a_record, ndjson, some_records, write_config
 
 IN_FLIGHT = 32
@@ -32,6 +34,13 @@ def end(pop: PopByHand) -> int:
 
 def batch_of(n: int) -> bytes:
     return ndjson(*some_records(RECORDS, f"b{n}"))
+
+
+def send_until(pop: PopByHand, body: bytes, status: int) -> None:
+    """Post the same until it is answered so."""
+    deadline = time.monotonic() + WITHIN_S
+    while (answered := pop.send(body).status) != status:
+        assert time.monotonic() < deadline, f"still answered {answered}, not {status}"
 
 
 def test_32_requests_of_500_records_are_never_refused_and_beyond_the_queue_it_is_503(site: Path) -> None:
@@ -102,6 +111,58 @@ def test_32_bodies_of_500_records_may_be_on_their_way_at_once(site: Path) -> Non
         assert statuses == [200] * IN_FLIGHT
 
 
+def test_requests_whose_bodies_are_still_to_come_take_room_and_give_it_back(site: Path) -> None:
+    with running(write_config(site, feed="max_queue_records = 16000")) as daemon, daemon.pop() as late:
+        wires = [plug(daemon.feed) for _ in range(IN_FLIGHT)]
+        for wire in wires:
+            wire.sendall(head(TOKENS["pop-a"], "Content-Length: 100000"))
+        send_until(late, b"?", 503)
+        assert late.send(ndjson(a_record("late"))).status == 503
+        with daemon.pop("pop-b") as other:
+            assert other.send(ndjson(a_record("other"))).counts == (1, 0, 0)
+        for wire in wires:
+            wire.close()
+        send_until(late, ndjson(a_record("late")), 200)
+        assert daemon.stored() == ["other", "late"]
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"?\n" * 501, 503), (b"?\n\r\n" * 500, 200)])
+def test_a_body_takes_room_for_the_records_in_it_and_not_for_its_blank_lines(
+    site: Path, body: bytes, status: int
+) -> None:
+    with running(write_config(site, feed="max_queue_records = 16000")) as daemon, daemon.pop() as late:
+        daemon.committing.shut()
+        with daemon.pop() as full:
+            begin(full, b"?\n" * (IN_FLIGHT - 1) * RECORDS)
+            daemon.wait_queued((IN_FLIGHT - 1) * RECORDS)
+            begin(late, body)
+            if status == 200:
+                daemon.wait_queued(IN_FLIGHT * RECORDS)
+            else:
+                assert end(late) == 503
+            daemon.committing.open()
+            assert end(full) == 200
+            if status == 200:
+                assert end(late) == 200
+
+
+def test_bodies_are_held_until_they_are_answered_and_no_more_than_there_is_memory_for(site: Path) -> None:
+    with running(write_config(site, feed="max_body_bytes = 1000")) as daemon, daemon.pop() as late:
+        daemon.committing.shut()
+        pops = [daemon.pop() for _ in range(IN_FLIGHT)]
+        for pop in pops:
+            begin(pop, b"?" * 1000)
+        daemon.wait_queued(IN_FLIGHT)
+        refused = late.send(b"?")
+        assert refused.status == 503
+        assert int(refused.headers["retry-after"]) >= 1
+        daemon.committing.open()
+        assert [end(pop) for pop in pops] == [200] * IN_FLIGHT
+        assert late.send(b"?").status == 200
+        for pop in pops:
+            pop.connection.close()
+
+
 async def test_a_stream_that_has_filled_the_queue_does_not_have_requests_refused(site: Path) -> None:
     """Never at 32 requests of 500 records in flight or fewer: here there is one."""
     with running(write_config(site, feed="max_queue_records = 16000")) as daemon:
@@ -119,6 +180,26 @@ async def test_a_stream_that_has_filled_the_queue_does_not_have_requests_refused
                 assert daemon.ask_ops("/healthz").status == 200
                 daemon.committing.open()
                 assert end(pop) == 200
+
+
+async def test_messages_of_streams_are_held_until_they_are_answered_and_others_wait(site: Path) -> None:
+    """The memory of one feed is that of 32 messages, however many streams there are."""
+    with running(write_config(site, feed="max_body_bytes = 1000")) as daemon, daemon.pop() as pop:
+        daemon.committing.shut()
+        headers = {"Authorization": f"Bearer {TOKENS['pop-a']}"}
+        async with AsyncExitStack() as stack:
+            session = await stack.enter_async_context(ClientSession(headers=headers))
+            url = f"{daemon.base}/v1/stream"
+            sockets = [await stack.enter_async_context(session.ws_connect(url, compress=0)) for _ in range(3)]
+            for n, socket in itertools.product(range(16), sockets):
+                await socket.send_bytes(f"{n}".encode().ljust(1000, b"?"))
+            daemon.wait_queued(IN_FLIGHT)
+            begin(pop, b"?")
+            daemon.wait_queued(IN_FLIGHT + 1)
+            daemon.committing.open()
+            assert end(pop) == 200
+            answers = [await socket.receive_json() for _, socket in itertools.product(range(16), sockets)]
+            assert [answer["batch"] for answer in answers] == [n for n in range(1, 17) for _ in sockets]
 
 
 def test_an_answer_comes_after_the_commit_and_not_before(daemon: DaemonInThread) -> None:

@@ -10,7 +10,10 @@ from prometheus_client import CollectorRegistry
 
 from mediation.pipeline import owner as owner_module
 from mediation.pipeline.metrics import PipelineMetrics
-from mediation.pipeline.owner import Overloaded, Stopping, StoreOwner, Unknown
+from mediation.pipeline.owner import Stopping, StoreOwner, Unknown
+from mediation.pipeline.preparing import Delivery
+from mediation.pipeline.room import Overloaded
+from mediation.pipeline.sender import Sender
 from rating.counters import Counters, unpack
 from rating.store.batch import Batch, Outcome
 from rating.store.errors import StoreFailed
@@ -282,6 +285,22 @@ class TestBounds:
         assert (waiting.done(), taken.done()) == (False, True)
         await small.store.commit_all()
         assert (waiting.result().result().accepted, taken.result().result().accepted) == (1, 10)
+
+    async def test_a_patient_delivery_is_prepared_when_there_is_room_and_not_before(self, small: Pipeline) -> None:
+        """Prepared it takes more memory than as it came."""
+        prepared = []
+
+        class Preparing:
+            async def prepare(self, delivery: Delivery) -> Batch:
+                prepared.append(len(delivery.lines))
+                return a_batch(len(delivery.lines))
+
+        sender = Sender("pop-nyc", 1, Preparing(), small.owner, lambda: NOW)
+        small.puts += [asyncio.create_task(sender.send_patiently([b"?"] * records)) for records in (6, 4, 5)]
+        await others_run()
+        assert prepared == [6, 4]
+        await small.store.commit_all()
+        assert prepared == [6, 4, 5]
 
     async def test_several_patient_sources_all_come_in(self, small: Pipeline) -> None:
         await small.put(10)

@@ -1,0 +1,91 @@
+"""How much of each source may be on its way to its commit: what is not let in is refused before it costs anything."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import Counter
+from typing import Any, Final, Self
+
+
+class Overloaded(Exception):
+    """There is no room; the source has to come again later."""
+
+    retry_after_s: Final = 1
+
+
+class Held(ABC):
+    """What a delivery takes of something that is scarce, as a block: given back at the end of it, or when the delivery
+    is answered."""
+
+    _answered: "asyncio.Future[Any] | None" = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._answered is None or self._answered.done():
+            self.give_back()  # at once: who was answered may send the next one
+        else:  # who sent it may have gone, and it is on its way all the same
+            self._answered.add_done_callback(lambda _: self.give_back())
+
+    def hold_until(self, answered: "asyncio.Future[Any]") -> None:
+        """Keep it until a future is done, also past the block's end."""
+        self._answered = answered
+
+    @abstractmethod
+    def give_back(self) -> None:
+        """Let others have it."""
+
+
+class Place(Held):
+    """Room for the records of one delivery."""
+
+    def __init__(self, room: "Room", source: int, records: int) -> None:
+        self._room, self._source, self._records = room, source, records
+
+    def correct(self, records: int) -> None:
+        """It is known now how many records there are. Raises Overloaded if so many do not fit."""
+        self._room.replace(self._source, self._records, records)
+        self._records = records
+
+    def give_back(self) -> None:
+        """Let others have it."""
+        self._room.give_back(self._source, self._records)
+
+
+class Room:
+    """Counts the records of each source from when their request is looked at to their commit."""
+
+    def __init__(self, most: int) -> None:
+        """`most` of one source, but one delivery always: nobody is refused for what others have sent."""
+        self._most = most
+        self._taken: Counter[int] = Counter()
+        self._freed = asyncio.Event()
+
+    def is_full(self, source: int) -> bool:
+        """Whether nothing of the source is let in."""
+        return self._taken[source] >= self._most
+
+    def take(self, source: int, records: int) -> Place:
+        """A place for a delivery of about so many records. Raises Overloaded."""
+        self.replace(source, 0, records)
+        return Place(self, source, records)
+
+    async def take_patiently(self, source: int, records: int) -> Place:
+        """The same, as soon as there is room."""
+        while 0 < self._taken[source] > self._most - records:
+            self._freed.clear()
+            await self._freed.wait()
+        self._taken[source] += records
+        return Place(self, source, records)
+
+    def replace(self, source: int, before: int, records: int) -> None:
+        """Take so many instead of those before. Raises Overloaded, and then nothing has changed."""
+        others = self._taken[source] - before
+        if others and others + records > self._most:
+            raise Overloaded
+        self._taken[source] = others + records
+
+    def give_back(self, source: int, records: int) -> None:
+        """Let others have it."""
+        self._taken[source] -= records
+        self._freed.set()
