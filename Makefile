@@ -56,7 +56,7 @@ screenshots: $(BROWSER) ## pictures of the pages, for the documents (needs chrom
 	$(BIN)/python -m tests.browser.screenshots web/screenshots
 
 torture: $(TOOLS) ## the test suite with its long versions: hundreds of rounds of kill -9, thousands of power failures
-	TOLLKEEPER_AGREEMENT_CALLS=200000 TOLLKEEPER_KILL_ROUNDS=50 TOLLKEEPER_KILL_ORDER_ROUNDS=300 \
+	TOLLKEEPER_AGREEMENT_CALLS=200000 TOLLKEEPER_KILL_ROUNDS=500 TOLLKEEPER_KILL_ORDER_ROUNDS=300 \
 	TOLLKEEPER_KILL_BILL_ROUNDS=200 TOLLKEEPER_KILL_PAYMENT_ROUNDS=200 \
 	TOLLKEEPER_CRASH_IMAGES=2000 TOLLKEEPER_IO_FAULTS=0 TOLLKEEPER_PEERS=1 $(PYTEST)
 

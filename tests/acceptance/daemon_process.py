@@ -62,12 +62,16 @@ class DaemonProcess:
         self.addresses: dict[str, Address] = {}
         self.was_ready = False
         self._speaks, self._ready = threading.Event(), threading.Event()
-        self._process = subprocess.Popen(
-            (*(program or PROGRAM), "serve", "--config", str(config)), env={**os.environ, **(environment or {})},
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        self._program, self._environment = (*(program or PROGRAM),), {**os.environ, **(environment or {})}
+        self._process = self._begin(("serve", "--config", str(config)))
         self._reader = threading.Thread(target=self._read, name="the daemon's stderr", daemon=True)
         self._reader.start()
+
+    def _begin(self, arguments: Sequence[str]) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            (*self._program, *arguments), env=self._environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
 
     def _read(self) -> None:
         assert self._process.stderr

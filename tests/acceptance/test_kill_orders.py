@@ -15,8 +15,9 @@ from tests.acceptance.aimed_nas import SECRET
 from tests.acceptance.aimed_peers import AimedPeers
 from tests.acceptance.control_site import OVER_LIMIT, Staff, provision, staff_token
 from tests.acceptance.daemon_process import Site
+from tests.acceptance.killed_intake import a_free_port
 from tests.acceptance.killed_site import KilledSite, NotInTimeError, Round, rounds_of, unbalanced
-from tests.acceptance.test_kill import a_free_port, stored_ids
+from tests.acceptance.test_kill import stored_ids
 
 SITE: Final = """
 [feeds.radius]

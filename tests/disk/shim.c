@@ -55,6 +55,16 @@ static void *next(const char *name) {
     return found;
 }
 
+/* Counting begins anew. A process that has forked says what is to fail in it. */
+void disk_shim_aim(const char *fail) {
+    char kind[8], how[8];
+    writes = syncs = fail_kind = 0;
+    if (sscanf(fail, "%7[a-z]:%ld:%7[A-Za-z]", kind, &fail_at, how) == 3) {
+        fail_kind = strcmp(kind, "sync") ? WRITTEN : SYNCED;
+        fail_errno = strcmp(how, "EIO") == 0 ? EIO : strcmp(how, "ENOSPC") == 0 ? ENOSPC : 0;
+    }
+}
+
 __attribute__((constructor)) static void begin(void) {
     real_write = next("write");
     real_pwrite = next("pwrite64");
@@ -73,11 +83,7 @@ __attribute__((constructor)) static void begin(void) {
         record_fd = fcntl(fd, F_DUPFD_CLOEXEC, 900); /* out of the way of the numbers that the process expects */
         real_close(fd);
     }
-    char kind[8], how[8];
-    if (fail && sscanf(fail, "%7[a-z]:%ld:%7[A-Za-z]", kind, &fail_at, how) == 3) {
-        fail_kind = strcmp(kind, "sync") ? WRITTEN : SYNCED;
-        fail_errno = strcmp(how, "EIO") == 0 ? EIO : strcmp(how, "ENOSPC") == 0 ? ENOSPC : 0;
-    }
+    if (fail) disk_shim_aim(fail);
 }
 
 __attribute__((destructor)) static void end(void) {

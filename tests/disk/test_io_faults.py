@@ -6,19 +6,20 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.daemon_process import DaemonProcess, Site
-from tests.disk.shim import Shim, make_shim
+from tests.acceptance.daemon_process import Site
+from tests.disk.nursery import Nursery
+from tests.disk.shim import make_shim
 from tests.small_site import ndjson, some_records
 
 pytestmark = pytest.mark.peers("cc")
 
-FAULTS = int(os.environ.get("TOLLKEEPER_IO_FAULTS", "16"))
+FAULTS = int(os.environ.get("TOLLKEEPER_IO_FAULTS", "40"))
 """How many are tried, spread over all; 0 is all."""
 BATCHES, RECORDS = 20, 30
 CHECKPOINT_PAGES, KEYS_IN_MEMORY = 30, 150
@@ -39,14 +40,11 @@ class Outcome:
 class FaultySite:
     """A provisioned store, from which every run begins."""
 
-    def __init__(self, directory: Path) -> None:
-        self.site = Site(directory / "site", store=directory / "store" / "tollkeeper.db")
-        self.site.store.parent.mkdir()
-        self.site.provision()
-        self.shim: Shim = make_shim(directory, self.site.store.parent)
-        self._count = directory / "count"
-        self._fresh = directory / "fresh"
-        shutil.copytree(self.site.store.parent, self._fresh)
+    def __init__(self, site: Site, nursery: Nursery, count: Path) -> None:
+        self.site, self.nursery = site, nursery
+        self._count = count
+        self._fresh = site.store.parent.with_name("fresh")
+        shutil.copytree(site.store.parent, self._fresh)
 
     def begin_anew(self) -> None:
         shutil.rmtree(self.site.store.parent)
@@ -54,10 +52,8 @@ class FaultySite:
 
     def run(self, fail: str | None) -> Outcome:
         """Send the batches until one is not acknowledged, then end the daemon, should it still run."""
-        environment = self.shim.environment(fail=fail, count=self._count)
-        daemon = DaemonProcess(self.site.config, program=PROGRAM, environment=environment)
         acknowledged = 0
-        try:
+        with closing(self.nursery.daemon(self.site.config, fail)) as daemon:
             with suppress(AssertionError):
                 daemon.wait_ready()
             if daemon.was_ready:
@@ -71,8 +67,6 @@ class FaultySite:
                         acknowledged += 1
             code = daemon.terminate() if daemon.is_running and acknowledged == BATCHES else daemon.wait()
             return Outcome(acknowledged, code, daemon.text)
-        finally:
-            daemon.close()
 
     @property
     def counted(self) -> tuple[int, int]:
@@ -80,10 +74,22 @@ class FaultySite:
         writes, syncs = self._count.read_text().split()
         return int(writes), int(syncs)
 
+    def has_met(self, fault: str) -> bool:
+        """Whether the run before came to its fault."""
+        kind, number, _ = fault.split(":")
+        return int(number) <= self.counted[kind == "sync"]
+
 
 @pytest.fixture(scope="module")
-def faulty(tmp_path_factory: pytest.TempPathFactory) -> FaultySite:
-    return FaultySite(tmp_path_factory.mktemp("faulty"))
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultySite]:
+    directory = tmp_path_factory.mktemp("faulty")
+    site = Site(directory / "site", store=directory / "store" / "tollkeeper.db")
+    site.store.parent.mkdir()
+    site.provision()
+    count = directory / "count"
+    shim = make_shim(directory, site.store.parent)
+    with Nursery(PROGRAM, shim.environment(count=count)) as nursery:
+        yield FaultySite(site, nursery, count)
 
 
 def batch(n: int) -> bytes:
@@ -108,21 +114,23 @@ def test_an_error_of_the_disk_never_costs_a_record(faulty: FaultySite) -> None:
         outcome = faulty.run(fault)
         assert "Traceback" not in outcome.text, (fault, outcome.text)
         if outcome.code == 0:
-            # What was written in part is written on. All else is an end, and said.
-            assert fault.endswith("short"), (fault, outcome.text)
+            # What was written in part is written on. All else is an end, and said; but one run has a few operations
+            # less than another, and may end before the one that was to fail.
+            assert fault.endswith("short") or not faulty.has_met(fault), (fault, outcome.text)
             assert outcome.acknowledged == BATCHES, (fault, outcome.text)
         else:
             assert outcome.code == 1, (fault, outcome.text)
             assert str(faulty.site.store) in outcome.text.splitlines()[-1], (fault, outcome.text)
         ended["went on" if outcome.code == 0 else "ended"] += 1
-        everything_is_there_once(faulty.site, outcome, fault)
+        everything_is_there_once(faulty, outcome, fault)
     assert ended["ended"], "no fault was met: the test says nothing"
 
 
-def everything_is_there_once(site: Site, outcome: Outcome, fault: str) -> None:
+def everything_is_there_once(faulty: FaultySite, outcome: Outcome, fault: str) -> None:
     """The daemon starts again, knows what it has acknowledged, and takes the rest."""
-    with site.serving() as daemon:
-        with daemon.pop() as pop:
+    site = faulty.site
+    with closing(faulty.nursery.daemon(site.config)) as daemon:
+        with daemon.wait_ready().pop() as pop:
             for n in range(BATCHES):
                 accepted, duplicate, suspended = pop.send(batch(n), f"e/{n + 1}").counts
                 assert (accepted + duplicate, suspended) == (RECORDS, 0), fault
