@@ -32,9 +32,10 @@ def charges_by_day(cx: sqlite3.Connection, account: Account, now: int, days: int
         values[f"s{partition.month}"] = as_json(own)
         selects.append(
             f"SELECT answer_at / {_QUARTER_US} AS quarter, charge_micros AS charge"  # noqa: S608  # constants; values are bound
-            f" FROM {partition.table} INDEXED BY {partition.table}_line"
-            f" WHERE {SEGMENT} IN (SELECT value FROM json_each(:s{partition.month}))"
-            " AND line IN (SELECT value FROM json_each(:lines)) AND account = :owner AND answer_at >= :since"
+            f" FROM (SELECT value AS segment FROM json_each(:s{partition.month}))"
+            " CROSS JOIN (SELECT value AS one FROM json_each(:lines))"
+            f" CROSS JOIN {partition.table} INDEXED BY {partition.table}_line"
+            f" WHERE {SEGMENT} = segment AND line = one AND account = :owner AND answer_at >= :since"
         )
     if selects:
         found = one_value(

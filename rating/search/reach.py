@@ -56,15 +56,27 @@ def fetch(cx: sqlite3.Connection, found: Sequence[tuple[int, int]]) -> list[dict
     """The export rows of transactions by (month, id), in their order; of those that exist."""
     if not found:
         return []
+    months = sorted({month for month, _ in found})
+    rows = rows_sql((month, "SELECT value AS one FROM json_each(:ids)") for month in months)
+    stored = one_value(cx, f"SELECT {rows}", {"ids": as_json(id_ for _, id_ in found)})
+    return exported(cx, [id_ for _, id_ in found], stored)
+
+
+def rows_sql(wanted: Iterable[tuple[int, str]]) -> str:
+    """The whole rows of months, each with the query of the ids that are wanted of it, as JSON in no order."""
     columns = ", ".join(STORED_COLUMNS)
     rows = " UNION ALL ".join(
-        f"SELECT json_array({columns}) AS row FROM {table_of(month)} WHERE id IN (SELECT value FROM json_each(:ids))"  # noqa: S608  # names are constants
-        for month in sorted({month for month, _ in found})
+        f"SELECT json_array({columns}) AS row FROM ({ids}) CROSS JOIN {table_of(month)} ON id = one"  # noqa: S608  # names are constants
+        for month, ids in wanted
     )
-    ids = as_json(id_ for _, id_ in found)
-    by_id = {row[0]: row for row in one_value(cx, f"SELECT json_group_array(json(row)) FROM ({rows})", {"ids": ids})}  # noqa: S608  # as above
+    return f"(SELECT json_group_array(json(row)) FROM ({rows}))"  # noqa: S608  # as above
+
+
+def exported(cx: sqlite3.Connection, ids: Iterable[int], stored: Iterable[list[Any]]) -> list[dict[str, Any]]:
+    """The export rows of what `rows_sql` answered, in the order of the ids; of those that exist."""
+    by_id = {row[0]: row for row in stored}
     line = exporter(cx)
-    return [line(tuple(by_id[id_])) for _, id_ in found if id_ in by_id]
+    return [line(tuple(by_id[id_])) for id_ in ids if id_ in by_id]
 
 
 def one_value(cx: sqlite3.Connection, sql: str, values: dict[str, int | str] | None = None) -> Any:

@@ -12,9 +12,9 @@ from typing import Any, Final
 from rating.search import backwards
 from rating.search.conditions import Condition
 from rating.search.keys import Sort, id_key, read_id_key, read_sort_key, sort_key
-from rating.search.reach import fetch, one_value, partitions_between
-from rating.search.seeking import account_seek, matches, seek_of
-from rating.search.totals import SUMS, Totals, add_sums
+from rating.search.reach import exported, fetch, partitions_between
+from rating.search.seeking import account_seek, first_of, matches, seek_of
+from rating.search.totals import Totals, add_sums
 from rating.search.where import ALWAYS, compile_conditions
 
 BUDGET: Final = 50_000
@@ -58,22 +58,17 @@ def search_account(
     )
     if made is None:
         return Page([], None, Totals())
-    table, values = made
     onwards = ""
     if key is not None:
         onwards = f" AND (sort, id) {'<' if sort.descending else '>'} (:key_value, :key_id)"
-        values |= {"key_value": key[0], "key_id": key[1]}
+        made[1].update(key_value=key[0], key_id=key[1])
     way = "DESC" if sort.descending else "ASC"
-    sums, found = one_value(
-        cx,
-        f"{table} SELECT json_array(json({SUMS}), json((SELECT json_group_array(json_array(month, id, sort)) FROM"  # noqa: S608  # constants; values are bound
-        f" (SELECT month, id, sort FROM matches WHERE hit{onwards} ORDER BY sort {way}, id {way} LIMIT :rows))))",
-        {**values, "rows": limit + 1},
-    )
-    more = len(found) > limit
-    found = found[:limit]
-    rows = fetch(cx, [(month, id_) for month, id_, _ in found])
-    return Page(rows, sort_key(sort, found[-1][2], found[-1][1]) if more else None, add_sums(Totals(), sums))
+    first = first_of(cx, partitions, made, onwards, f"sort {way}, id {way}", limit + 1)
+    places = first.places[:limit]
+    rows = exported(cx, [id_ for _, id_, _ in places], first.stored)
+    _, last_id, last_value = places[-1] if places else (0, 0, 0)
+    more = len(first.places) > limit
+    return Page(rows, sort_key(sort, last_value, last_id) if more else None, add_sums(Totals(), first.sums))
 
 
 def search_all(
@@ -100,7 +95,8 @@ def search_all(
     if totals is None and after is None and look.next_below is None:
         totals = backwards.sum_of(cx, look.found)
     next_key = None if look.next_below is None else id_key(look.next_below)
-    return Page(fetch(cx, look.found), next_key, totals, look.searched_back_to_at)
+    rows = look.rows if look.rows is not None else fetch(cx, look.found)
+    return Page(rows, next_key, totals, look.searched_back_to_at)
 
 
 def find_transaction(cx: sqlite3.Connection, transaction: int, account: str | None = None) -> dict[str, Any] | None:

@@ -3,13 +3,16 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from rating.account import Account, Line
 from rating.search import backwards
+from rating.search.by_day import charges_by_day
 from rating.search.conditions import Condition, parse_conditions
 from rating.search.keys import Sort
 from rating.search.search import Page, find_transaction, search_account, search_all
@@ -26,15 +29,19 @@ STEP: Final = 9_973
 """Between ids: 240 of them reach over 37 segments."""
 MONTHS: Final = ("2026-08", "2026-09", "2026-10", "2026-11")
 LINES: Final = (CALLING, "12125550143", "12125550144")
+OWNER: Final = Account(ACCOUNT, "Customer", None, "USD", "America/New_York", None, None, None, 1)
+"""Of the first two lines."""
 
 
 def call(n: int) -> dict[str, Any]:
     """The n-th call: mostly of the newest month of its time, now and then a late one of an older month."""
     month = MONTHS[n * 4 // CALLS if n % 5 else n % 3]
+    start_at = micros(f"{month}-0{n % 9 + 1}T12:00:00+00:00") + n
     return {
         "id": 1 + n * STEP,
         "record_id": f"n{n}",
-        "start_at": micros(f"{month}-0{n % 9 + 1}T12:00:00+00:00") + n,
+        "start_at": start_at,
+        "answer_at": start_at,
         "line": LINES[n % 3],
         "called": CALLED if n % 2 else "14165550100",
         "charge_micros": n * 100,
@@ -50,6 +57,8 @@ def cx(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         sources.register(writer, ["pop-nyc"])
         text = a_tariff_text()
         provisioning.add_tariff(writer, text, parse_tariff(text), NOW)
+        provisioning.put_accounts(writer, [OWNER], NOW)
+        provisioning.put_owners(writer, [Line(line, "local", "", ACCOUNT, "Transatlantic") for line in LINES[:2]])
         for n in range(CALLS):
             columns = call(n)
             month = month_of(columns["start_at"])
@@ -100,6 +109,7 @@ def test_staff_find_them_from_the_newest_back(
 def test_a_busy_number_is_not_counted_to_the_end_but_still_found(
     cx: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(backwards, "_FEW", 10)
     monkeypatch.setattr(backwards, "_COUNTED", 20)
     expected = [n for n in reversed(range(CALLS)) if n % 2]
     for budget in (5, 1000):
@@ -116,6 +126,7 @@ def test_a_busy_number_is_not_counted_to_the_end_but_still_found(
 def test_a_busy_number_that_matches_nothing_is_looked_for_in_parts(
     cx: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(backwards, "_FEW", 5)
     monkeypatch.setattr(backwards, "_COUNTED", 5)
     conditions = given_(("called", "=", CALLED), ("device", "=", "none such"))
     rows, pages = all_pages(lambda after: search_all(cx, conditions, after, 10, 10))
@@ -125,6 +136,29 @@ def test_a_busy_number_that_matches_nothing_is_looked_for_in_parts(
     assert all(back is not None and NOW <= back < NOW + CALLS for back in backs)
     assert backs == sorted(backs, reverse=True)
     assert pages[-1].searched_back_to_at is None
+
+
+@pytest.mark.parametrize("few", [1, 10, 79, 80, 81, 10_000])
+@pytest.mark.parametrize("limit", [1, 7, 500])
+def test_what_is_found_at_once_and_what_is_found_in_parts_is_the_same(
+    cx: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, limit: int, few: int
+) -> None:
+    monkeypatch.setattr(backwards, "_FEW", few)
+    of_a_line = [n for n in reversed(range(CALLS)) if n % 3 == 1]
+    assert len(of_a_line) == 80
+    for charge, left in (("0", of_a_line), ("0.0151", [n for n in of_a_line if n > 150])):
+        conditions = given_(("line", "=", LINES[1]), ("charge", ">=", charge))
+        rows, pages = all_pages(lambda after, conditions=conditions: search_all(cx, conditions, after, limit))
+        assert numbered(rows) == left
+        assert {page.totals.count for page in pages if page.totals} == {len(left)}
+        assert {sum(page.totals.charge_micros.values()) for page in pages if page.totals} == {100 * sum(left)}
+
+
+def test_a_number_that_is_asked_for_twice_is_found_once(cx: sqlite3.Connection) -> None:
+    page = search_all(cx, given_(("called", "in", "+14165550100,+1 416 555 0100")), None, 500)
+    assert numbered(page.rows) == [n for n in reversed(range(CALLS)) if n % 2 == 0]
+    assert page.totals is not None
+    assert page.totals.count == CALLS // 2
 
 
 def test_a_page_that_ends_for_its_budget_says_how_far_it_looked(cx: sqlite3.Connection) -> None:
@@ -142,8 +176,9 @@ def test_the_indexes_are_used(cx: sqlite3.Connection) -> None:
     assert statements
     for sql in statements:
         steps = [step for *_, step in cx.execute(f"EXPLAIN QUERY PLAN {sql}") if "transactions_" in step]
-        assert len(steps) == len(MONTHS)
-        assert all("_line (<expr>=? AND line=?" in step for step in steps)
+        assert sum("_line (<expr>=? AND line=?" in step for step in steps) == len(MONTHS)
+        assert sum("PRIMARY KEY (rowid=?" in step for step in steps) == len(MONTHS)
+        assert len(steps) == 2 * len(MONTHS)
 
 
 def test_a_transaction_is_found_in_whichever_month_it_lies(cx: sqlite3.Connection) -> None:
@@ -152,3 +187,15 @@ def test_a_transaction_is_found_in_whichever_month_it_lies(cx: sqlite3.Connectio
         assert row is not None
         assert row["id"] == f"n{n}"
         assert find_transaction(cx, 2 + n * STEP) is None
+
+
+def test_the_charges_of_the_last_days_are_those_of_their_calls(cx: sqlite3.Connection) -> None:
+    days = charges_by_day(cx, OWNER, NOW, days=90)
+    dates = [midnight.date() for midnight, _ in days]
+    expected = dict.fromkeys(dates, 0)
+    for n in range(CALLS):
+        day = datetime.fromtimestamp(call(n)["answer_at"] // 10**6, ZoneInfo(OWNER.timezone)).date()
+        if n % 3 < 2 and day in expected:
+            expected[day] += n * 100
+    assert dict(zip(dates, (charged for _, charged in days), strict=True)) == expected
+    assert sum(charged > 0 for charged in expected.values()) > 10
