@@ -1,17 +1,14 @@
 """Bills on schedule: when cycles have ended for long enough, the daemon has a bill run made by another process."""
 
 import asyncio
-import contextlib
 import logging
-import os
-import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from mediation.own_command import CommandFailed, run_command
 from rating.account import Account
 from rating.calendar import AccountCalendar
 from rating.cdr import MICROS
@@ -20,9 +17,6 @@ log: Final = logging.getLogger(__name__)
 
 LOOK_AGAIN_S: Final = 3600
 """Accounts may have been imported whose cycles end earlier; what failed is tried again."""
-END_S: Final = 5.0
-"""A run that was told to end has ended within this; else it is killed."""
-_ROOT: Final = Path(__file__).resolve().parent.parent
 
 
 class BillSchedule:
@@ -51,19 +45,12 @@ class BillSchedule:
     async def _bill(self) -> bool:
         """Whether a run did what there was to do."""
         try:
-            process = await _spawn(self._config, self._after_s)
-        except OSError as error:
-            log.error("the bill run did not start, and will be tried again: %s", error)
+            answer = await run_command("bill-run", self._config, "--ended-for", str(self._after_s))
+        except CommandFailed as failure:
+            log.error("the bill run %s, and will be tried again: %s", failure.how, failure)
             return False
-        try:
-            out, err = await process.communicate()
-        finally:
-            await _end(process)
-        if process.returncode == 0:
-            log.info("bill run", extra=msgspec.json.decode(out.splitlines()[-1], type=dict[str, int | float | str]))
-            return True
-        log.error("the bill run failed, and will be tried again: %s", err.decode(errors="replace").strip()[-500:])
-        return False
+        log.info("bill run", extra=msgspec.json.decode(answer, type=dict[str, int | float | str]))
+        return True
 
 
 def next_end(accounts: Iterable[Account], now: int, after_s: int) -> int:
@@ -72,27 +59,3 @@ def next_end(accounts: Iterable[Account], now: int, after_s: int) -> int:
     clocks = {(account.timezone, account.cycle_day) for account in accounts}
     ends = (AccountCalendar(*clock).cycle(now - after_us)[1] + after_us for clock in clocks)
     return min(ends, default=now + LOOK_AGAIN_S * MICROS)
-
-
-async def _spawn(config: Path, after_s: int) -> Process:
-    """A bill run, by the very program that this one is; it hands all writing to us."""
-    inherited = os.environ.get("PYTHONPATH")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_ROOT), *([inherited] if inherited else [])])}
-    arguments = ("--config", str(config), "--ended-for", str(after_s), "--daemon-only", "--json")
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "mediation.cli", "bill-run", *arguments,
-        stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment,
-    )  # fmt: skip
-
-
-async def _end(process: Process) -> None:
-    """End a run that goes on: what it has handed over stays, the rest is for the next."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            async with asyncio.timeout(END_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()

@@ -13,6 +13,7 @@ import msgspec
 from rating.account import Account
 from rating.calendar import BILL_CYCLE, MONTH, AccountCalendar
 from rating.store.batch import COLUMN, Row
+from rating.store.retired import RetiredSum
 
 _ACCOUNT: Final = COLUMN["account"]
 _ANSWER_AT: Final = COLUMN["answer_at"]
@@ -125,6 +126,14 @@ class Counters:
         if duration_us:
             fresh.duration_us += duration_us
             fresh.calls += 1 if duration_us > 0 else -1
+
+    def count_retired(self, some: RetiredSum) -> None:
+        """Count transactions that the store keeps the sum of, in the periods of the first one's answer."""
+        fresh = self._find(some.account, some.answer_at)
+        fresh.charge_micros += some.charge_micros
+        fresh.duration_us += some.duration_us
+        fresh.calls += some.calls
+        fresh.transactions += some.transactions
 
     def _find(self, account: str, at: int) -> "_Fresh":
         """The fresh counter of an account around an instant; what it gathered before, in other periods, is settled."""

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from rating.account import Account
 from rating.cdr import MICROS
 from rating.store.partitions import partitions, table_of
+from rating.store.retired import require_kept, retired_sums
 
 _QUARTER_US: Final = 900 * MICROS
 
@@ -42,7 +43,8 @@ class Recount(NamedTuple):
 
 
 def recount(cx: sqlite3.Connection, accounts: Iterable[Account], upto: int) -> Recount:
-    """Every counter as of transaction `upto`, from the rows."""
+    """Every counter as of transaction `upto`, from the rows, and from the sums of retired months. Raises StoreError if
+    one is retired meanwhile."""
     by_number = {account.account: account for account in accounts}
     zones = {account.timezone: ZoneInfo(account.timezone) for account in by_number.values()}
     transactions = charge_micros = 0
@@ -87,8 +89,13 @@ def _sum(column: str) -> str:
 
 
 def _quarters(cx: sqlite3.Connection, upto: int) -> Iterator[tuple[Any, ...]]:
-    """Account, first instant of a quarter of an hour, and its sums; some ten thousand transactions at a time."""
-    for month in partitions(cx):
+    """Account, first instant of a quarter of an hour, and its sums; some ten thousand transactions at a time. Of
+    retired months what they came to."""
+    months = partitions(cx)
+    for one in retired_sums(cx):
+        whole, rest = divmod(one.charge_micros, MICROS)
+        yield one.account, one.answer_at // _QUARTER_US * _QUARTER_US, whole, rest, 0, one.duration_us, *one[-2:]
+    for month in months:
         (last,) = cx.execute(f"SELECT coalesce(max(id), 0) FROM {table_of(month)}").fetchone()
         (first,) = cx.execute(f"SELECT coalesce(min(id), 0) FROM {table_of(month)}").fetchone()
         for start in range(first, min(last, upto) + 1, 50_000):
@@ -98,6 +105,7 @@ def _quarters(cx: sqlite3.Connection, upto: int) -> Iterator[tuple[Any, ...]]:
                 f" FROM {table_of(month)} WHERE id >= ? AND id <= ? GROUP BY 1, 2",
                 (start, min(start + 49_999, upto)),
             ).fetchall()
+    require_kept(cx, months)
 
 
 def _local_day(at: int, zone: ZoneInfo) -> date:

@@ -6,6 +6,7 @@ from typing import Final
 from rating.cdr import MICROS
 from rating.store.batch import Outcome
 from rating.store.partitions import partitions, table_of
+from rating.store.retired import require_kept, stored_on
 
 DAY_US: Final = 86_400 * MICROS
 
@@ -50,13 +51,17 @@ def account_for(cx: sqlite3.Connection, day: int) -> dict[str, dict[str, int]]:
         "SELECT source, received, duplicate FROM arrivals WHERE day = ?", (day,)
     ):
         counts[names[source]] |= {"received": received, "duplicate": duplicate}
-    for month in partitions(cx):
+    months = partitions(cx)
+    for source, stored in stored_on(cx, day):
+        counts[names[source]]["stored"] += stored
+    for month in months:
         for source, stored in cx.execute(
             f"SELECT source, count(*) FROM {table_of(month)}"
             " WHERE arrived_at >= ? AND arrived_at < ? AND key >= 0 GROUP BY source",
             day_range,
         ):
             counts[names[source]]["stored"] += stored
+    require_kept(cx, months)
     for source, state, number in cx.execute(
         "SELECT source, state, count(*) FROM suspense WHERE arrived_at >= ? AND arrived_at < ?"
         " AND state IN ('open', 'discarded') GROUP BY source, state",

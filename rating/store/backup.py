@@ -21,6 +21,7 @@ from rating.store.errors import StoreError
 from rating.store.migrations import schema_numbers
 from rating.store.partitions import last_id, partitions, table_of
 from rating.store.sqlite import connect_reader
+from rating.store.syncing import sync_directory
 
 STEP_BYTES: Final = 16 << 20
 """Copied between two looks at the disk, and written out before the next, so that the daemon's syncs never wait for
@@ -67,7 +68,7 @@ def back_up(store: Path, target: Path, *, replace: bool, progress: Progress = la
                     os.fsync(file.fileno())
                     check_target(store, target, replace=replace)
                     part.rename(target)
-                    _sync_directory(target.parent)
+                    sync_directory(target.parent)
             except BaseException:
                 part.unlink(missing_ok=True)
                 raise
@@ -186,12 +187,3 @@ def _unsound(found: str) -> str:
         f"the copy is not sound ({' '.join(found.split())}), so the store is not either: keep the backups that you"
         " have, and look at the kernel's log"
     )
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make a rename last."""
-    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -18,6 +18,7 @@ from rating.store.arrivals import Tally
 from rating.store.batch import COLUMN, Batch, Outcome, Row, Suspended, Verdict, content_of, key_of
 from rating.store.natural_keys import NaturalKeys
 from rating.store.partitions import create_partition, month_of
+from rating.store.retired import REFUSAL, states
 
 VERDICTS: Final = 100
 """Suspended records that an answer names, at most."""
@@ -69,8 +70,12 @@ class Intake:
         for batch, _ in live:
             if batch.parts:
                 self._look_at_parts(batch)
+        retired = states(self._cx)
         for month in sorted({month for batch, _ in live for month in batch.rows}):
-            self._admit_month(month, live)
+            if month in retired:
+                self._refuse_month(month, live)
+            else:
+                self._admit_month(month, live)
         for batch, outcome in live:
             for record in batch.suspended:
                 self._admit_suspended(batch, outcome, record)
@@ -142,6 +147,13 @@ class Intake:
         for batch, outcome, line, row in doubtful:
             self._admit_doubtful(batch, outcome, line, month, row)
 
+    def _refuse_month(self, month: int, live: list[tuple[Batch, Outcome]]) -> None:
+        """Suspend the rows of a month that is retired, or about to be: its natural keys are no longer known, so that a
+        record which came before would be charged once more."""
+        for batch, outcome in live:
+            for row, line in zip(batch.rows.get(month, ()), batch.row_lines.get(month, ()), strict=True):
+                self._admit_suspended(batch, outcome, _suspended(row, line, "too-old", REFUSAL))
+
     def _not_reported(
         self, feed: str, outcome: Outcome, rows: list[Row], lines: list[int]
     ) -> tuple[list[Row], list[int]]:
@@ -179,7 +191,7 @@ class Intake:
             outcome.duplicate += 1
         else:
             detail = f"transaction {there[0]} has the same id and start, and says something else"
-            self._suspend(batch, outcome, _as_conflict(row, line, detail))
+            self._suspend(batch, outcome, _suspended(row, line, "conflict", detail))
 
     def _admit_doubtful(self, batch: Batch, outcome: Outcome, line: int, month: int, row: Row) -> None:
         """A row whose natural key may be in suspense (the filter can be wrong, the store cannot)."""
@@ -189,7 +201,7 @@ class Intake:
             self._admit_refused(batch, outcome, line, month, row)
         elif suspense.holds_key(self._cx, *_key(row)):
             detail = "a suspended record has the same id and start, and says something else"
-            self._suspend(batch, outcome, _as_conflict(row, line, detail))
+            self._suspend(batch, outcome, _suspended(row, line, "conflict", detail))
         else:
             row[_KEY] = self._keys.free(self._cx, month, *_key(row))
             self._admit_new(outcome, month, row)
@@ -237,7 +249,7 @@ def _key(row: Row) -> tuple[int, str, int]:
     return row[_SOURCE], row[_RECORD_ID], row[_START_AT]
 
 
-def _as_conflict(row: Row, line: int, detail: str) -> Suspended:
+def _suspended(row: Row, line: int, reason: str, detail: str) -> Suspended:
     return Suspended(
-        line, "conflict", detail, suspense.digest_of_row(row), row[_RECORD_ID], row[_START_AT], content_of(row)
+        line, reason, detail, suspense.digest_of_row(row), row[_RECORD_ID], row[_START_AT], content_of(row)
     )

@@ -156,6 +156,13 @@ class NaturalKeys:
         self._staged = {}
         self._moved = 0
 
+    def forget(self, month: int) -> None:
+        """The month is retired: nothing is added to it, or looked for in it, any more."""
+        self._recent.pop(month, None)
+        self._stored.discard(month)
+        if self._moving is not None and self._moving.month == month:
+            self._moving = None
+
     def _known(self, month: int) -> Iterator[dict[int, int]]:
         """The keys of a month that are in memory."""
         for known in (self._recent.get(month), self._staged.get(month)):

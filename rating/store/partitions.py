@@ -101,7 +101,9 @@ def id_ranges(cx: sqlite3.Connection, upto: int) -> Iterator[tuple[int, int, int
 
 
 def last_id(cx: sqlite3.Connection) -> int:
-    """The greatest transaction id of any partition; 0 in an empty store."""
-    return max(
-        (cx.execute(f"SELECT coalesce(max(id), 0) FROM {table_of(m)}").fetchone()[0] for m in partitions(cx)), default=0
-    )
+    """The greatest transaction id that there is or was, of retired months too; 0 in an empty store."""
+    (last,) = cx.execute("SELECT coalesce(max(last_id), 0) FROM retired_months").fetchone()
+    for month in partitions(cx):
+        (of_month,) = cx.execute(f"SELECT coalesce(max(id), 0) FROM {table_of(month)}").fetchone()
+        last = max(last, of_month)
+    return int(last)

@@ -10,12 +10,21 @@ from rating.store.batch import Batch, Row
 from rating.store.intake import Admission
 from rating.store.recycling import Readmission, Retried
 from rating.store.rerating import Correction, Rerated, Run
+from rating.store.retiring import Done, Step
 from rating.tariff import Tariff, TariffText
 
 T = TypeVar("T")
 
 Count = Callable[[Any, Sequence[Row]], None]
 """Given new transactions with the engine's connection, inside the store transaction that writes them."""
+
+Noted = Callable[[Any, int], None]
+"""Told how many an import holds, or the number of its version, with the engine's connection, inside its own store
+transaction."""
+
+
+def unnoted(_cx: Any, _number: int) -> None:
+    """Nobody wants to know of an import."""
 
 
 class Provisioned(msgspec.Struct):
@@ -65,6 +74,10 @@ class Store(Protocol):
         are reversed already are passed over. `count` is given the new rows, as in `write`; `begun` the number of a run
         that begins with them, with the engine's connection."""
 
+    async def retire(self, step: Step, now: int) -> Done:
+        """Do one step of taking a month out of the store, in one store transaction; durable when it returns. Raises
+        StoreError for one whose turn it is not: then nothing was changed."""
+
     async def register_sources(self, names: Iterable[str]) -> Mapping[str, int]:
         """The number of every source; new names are given one."""
 
@@ -74,17 +87,17 @@ class Store(Protocol):
     async def provisioned(self) -> Provisioned:
         """Everything that is provisioned."""
 
-    async def import_accounts(self, text: str, now: int) -> int:
+    async def import_accounts(self, text: str, now: int, noted: Noted = unnoted) -> int:
         """Import an accounts.csv, all or nothing; how many. Raises ProvisioningError."""
 
-    async def import_lines(self, text: str) -> int:
+    async def import_lines(self, text: str, noted: Noted = unnoted) -> int:
         """Import a lines.csv, all or nothing; how many. Raises ProvisioningError."""
 
-    async def import_favourites(self, text: str) -> int:
+    async def import_favourites(self, text: str, noted: Noted = unnoted) -> int:
         """Import a favourites.csv, all or nothing: the numbers of the accounts that it names are those of the file
         alone; how many. Raises ProvisioningError."""
 
-    async def import_tariff(self, text: TariffText, tariff: Tariff, now: int) -> int:
+    async def import_tariff(self, text: TariffText, tariff: Tariff, now: int, noted: Noted = unnoted) -> int:
         """Import a tariff's version; its number."""
 
     async def snapshot(self) -> tuple[int, list[bytes]]:

@@ -9,6 +9,7 @@ import msgspec
 
 from rating.account import Account, Line
 from rating.store import snapshots
+from rating.store.partitions import SEGMENT_BITS, id_ranges, last_id, table_of
 from rating.store.port import Provisioned
 from rating.tariff import Tariff, TariffText
 
@@ -73,10 +74,26 @@ def get_accounts(cx: sqlite3.Connection, *, for_rating: bool = False) -> list[Ac
     ]  # fmt: skip
 
 
-def charged_currencies(cx: sqlite3.Connection) -> dict[str, str]:
-    """The currencies of accounts that have, or had, a line: what they owe is in it."""
-    sql = "SELECT account, currency FROM accounts AS a WHERE EXISTS"
-    return dict(cx.execute(f"{sql} (SELECT 1 FROM line_owners AS o WHERE o.shard = 0 AND o.account = a.account)"))
+def charged_otherwise(cx: sqlite3.Connection, accounts: Iterable[Account]) -> dict[str, str]:
+    """Those of some accounts that have transactions in another currency than the one they are given here, with it."""
+    known = dict(cx.execute("SELECT account, currency FROM accounts"))
+    changed = [a.account for a in accounts if known.get(a.account, a.currency) != a.currency]
+    return {account: known[account] for account in changed if _has_transactions(cx, account)}
+
+
+def _has_transactions(cx: sqlite3.Connection, account: str) -> bool:
+    """By the index on lines: there is none on accounts."""
+    owned = cx.execute("SELECT line FROM line_owners WHERE shard = 0 AND account = ?", (account,)).fetchall()
+    for month, first, last in id_ranges(cx, last_id(cx)):
+        table = table_of(month)
+        sql = (
+            f"SELECT 1 FROM {table} INDEXED BY {table}_line"  # names of ours
+            f" WHERE (id >> {SEGMENT_BITS}) = ? AND line = ? AND account = ? LIMIT 1"
+        )
+        for segment in range(first >> SEGMENT_BITS, (last >> SEGMENT_BITS) + 1):
+            if any(cx.execute(sql, (segment, line, account)).fetchone() for (line,) in owned):
+                return True
+    return False
 
 
 def has_account(cx: sqlite3.Connection, account: str) -> bool:

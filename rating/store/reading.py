@@ -14,6 +14,7 @@ from rating.numbering import display
 from rating.store.batch import COLUMNS, STORED_COLUMNS
 from rating.store.partitions import last_id, month_of, partitions
 from rating.store.provisioning import tariff_terms
+from rating.store.retired import require_kept
 from rating.store.sources import names_to_ids
 from rating.store.transactions import read_chunks
 
@@ -24,7 +25,8 @@ _decode_detail: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 def export(
     cx: sqlite3.Connection, account: str | None = None, from_at: int | None = None, to_at: int | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Every transaction committed before the call, with from ≤ answer < to, by partition and then by id."""
+    """Every transaction committed before the call, with from ≤ answer < to, by partition and then by id, but for those
+    of retired months. Raises StoreError if one is retired while it is read."""
     upto = last_id(cx)
     conditions = {"account = ?": account, "answer_at >= ?": from_at, "answer_at < ?": to_at}
     given = {sql: value for sql, value in conditions.items() if value is not None}
@@ -43,6 +45,7 @@ def export(
             values=tuple(given.values()),
         ):
             yield from map(line, chunk)
+        require_kept(cx, [month])
 
 
 def exporter(cx: sqlite3.Connection) -> Callable[[tuple[Any, ...]], dict[str, Any]]:

@@ -20,6 +20,7 @@ from rating.store.batch import COLUMN, Row, Suspended, content_of
 from rating.store.correlation import claim
 from rating.store.natural_keys import NaturalKeys
 from rating.store.partitions import create_partition, month_of, table_of
+from rating.store.retired import REFUSAL, states
 from rating.store.suspense import SuspenseRecord
 
 _SOURCE, _RECORD_ID, _START_AT, _KEY = (COLUMN[name] for name in ("source", "record_id", "start_at", "key"))
@@ -98,8 +99,12 @@ class Recycling:
                 self._done.trials.append(Trial(one.record.id, "duplicate", detail="another feed reported the call"))
             elif one.row is not None:
                 rows.setdefault(month_of(one.row[_START_AT]), []).append((one.record.id, one.row))
+        retired = states(self._cx)
         for month in sorted(rows):
-            self._store(month, rows[month])
+            if month in retired:
+                self._done.trials += [Trial(id_, "open", "too-old", REFUSAL) for id_, _ in rows[month]]
+            else:
+                self._store(month, rows[month])
         for one in retried:
             if one.record.id in still and one.suspended is not None:
                 self._keep(one.record, one.suspended)

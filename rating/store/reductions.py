@@ -60,16 +60,17 @@ def use_differences(cx: sqlite3.Connection) -> list[str]:
     # In two parts: in one a sum of charges could go beyond SQLite's 64 bits. One statement: a state and its charges
     # change together, and must be seen together.
     rows: list[tuple[Any, ...]] = cx.execute(
-        "SELECT s.account, s.tariff, s.rule, s.measure, s.window_at, s.used, r.whole, r.rest FROM allowance_state s"
+        "SELECT s.account, s.tariff, s.rule, s.measure, s.window_at, s.used, s.retired_use, r.whole, r.rest"
+        " FROM allowance_state s"
         " LEFT JOIN (SELECT state_id, sum(used / :million) AS whole, sum(used % :million) AS rest"
         " FROM charge_reductions WHERE shard = 0 GROUP BY state_id) r ON r.state_id = s.id WHERE s.shard = 0"
-        " UNION ALL SELECT 'nobody', '', '', '', state_id, '0', sum(used / :million), sum(used % :million)"
+        " UNION ALL SELECT 'nobody', '', '', '', state_id, '0', '0', sum(used / :million), sum(used % :million)"
         " FROM charge_reductions WHERE shard = 0 AND state_id NOT IN (SELECT id FROM allowance_state WHERE shard = 0)"
         " GROUP BY state_id",
         {"million": MICROS},
     ).fetchall()
     return [
         f"account {account}, tariff {tariff}, {rule} from {window_at}: {measure} counted {used}, recounted {recounted}"
-        for account, tariff, rule, measure, window_at, used, whole, rest in rows
-        if int(used) != (recounted := (whole or 0) * MICROS + (rest or 0)) or account == "nobody"
+        for account, tariff, rule, measure, window_at, used, retired, whole, rest in rows
+        if int(used) != (recounted := int(retired) + (whole or 0) * MICROS + (rest or 0)) or account == "nobody"
     ]

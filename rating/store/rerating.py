@@ -15,6 +15,7 @@ from rating.allowances.parts import Parts
 from rating.store.allowances import Allowances
 from rating.store.batch import COLUMN, CORRECTION_KEY, STORED_COLUMNS, Row
 from rating.store.partitions import month_of, partitions, table_of
+from rating.store.retired import states
 from rating.store.transactions import in_pieces, insert_into
 
 _ID, _START_AT, _DURATION, _UNITS, _CHARGE, _BILLED, _KEY, _TARIFF, _DESTINATION, _PLACE = (
@@ -74,7 +75,7 @@ class Rerated(msgspec.Struct):
     """The run begins with it."""
     replaced: list[Replaced]
     passed_over: int
-    """Transactions that somebody else has reversed in the meantime."""
+    """Transactions that somebody else has reversed in the meantime, or whose month is being retired."""
     stored: list[Row]
     """The new rows, of `STORED_COLUMNS`, in ascending order of their ids: each reversal with its replacement."""
     next_id: int
@@ -139,7 +140,7 @@ class Rerating:
         for correction in corrections:
             of_month.setdefault(correction.month, []).append(correction.original)
         found: dict[int, Row] = {}
-        for month in of_month.keys() & set(partitions(self._cx)):
+        for month in (of_month.keys() & set(partitions(self._cx))) - states(self._cx).keys():
             ids = of_month[month]
             for first, end in in_pieces(len(ids)):
                 sql = (

@@ -19,9 +19,11 @@ from rating.store.errors import StoreError, StoreFailed, StoreLocked
 from rating.store.intake import Admission, Intake
 from rating.store.migrations import Migration, migrate, require_current
 from rating.store.natural_keys import NaturalKeys
-from rating.store.port import Count, Provisioned, Replay
+from rating.store.port import Count, Noted, Provisioned, Replay, unnoted
 from rating.store.recycling import Readmission, Recycling, Retried
 from rating.store.rerating import Correction, Rerated, Rerating, Run
+from rating.store.retired import RETIRED
+from rating.store.retiring import Done, Step, carry_out
 from rating.store.write_ahead_log import WAL_BYTES, WriteAheadLog
 from rating.tariff import Tariff, TariffText
 
@@ -146,6 +148,15 @@ class SqliteStore:
         if written.stored:
             self._last_id = written.stored[-1][0]
 
+    async def retire(self, step: Step, now: int) -> Done:
+        return await self._transaction(lambda cx: carry_out(cx, step, now), self._forget, is_short=False)
+
+    def _forget(self, done: Done) -> None:
+        """A step is committed: a month that it has retired is no partition any more."""
+        if done.state == RETIRED:
+            self._months.discard(done.month)
+            self._keys.forget(done.month)
+
     async def register_sources(self, names: Iterable[str]) -> Mapping[str, int]:
         return await self._transaction(lambda cx: sources.register(cx, list(names)))
 
@@ -155,13 +166,20 @@ class SqliteStore:
     async def provisioned(self) -> Provisioned:
         return await self._reader.run(provisioning.provisioned)
 
-    async def import_accounts(self, text: str, now: int) -> int:
-        currencies = await self._reader.run(provisioning.charged_currencies)
-        accounts = await asyncio.to_thread(read_accounts, text, currencies.get)
-        await self._transaction(lambda cx: provisioning.put_accounts(cx, accounts, now))
+    async def import_accounts(self, text: str, now: int, noted: Noted = unnoted) -> int:
+        accounts = await asyncio.to_thread(read_accounts, text)
+        charged = await self._reader.run(provisioning.charged_otherwise, accounts)
+        if charged:  # refused, with the rows
+            accounts = await asyncio.to_thread(read_accounts, text, charged.get)
+
+        def put(cx: sqlite3.Connection) -> None:
+            provisioning.put_accounts(cx, accounts, now)
+            noted(cx, len(accounts))
+
+        await self._transaction(put)
         return len(accounts)
 
-    async def import_lines(self, text: str) -> int:
+    async def import_lines(self, text: str, noted: Noted = unnoted) -> int:
         known = await self._reader.run(
             lambda cx: {account for (account,) in cx.execute("SELECT account FROM accounts")}
         )
@@ -170,18 +188,30 @@ class SqliteStore:
         def put(cx: sqlite3.Connection) -> None:
             provisioning.put_lines(cx, lines)
             provisioning.put_owners(cx, lines)
+            noted(cx, len(lines))
 
         await self._transaction(put)
         return len(lines)
 
-    async def import_favourites(self, text: str) -> int:
+    async def import_favourites(self, text: str, noted: Noted = unnoted) -> int:
         known = await self._reader.run(lambda cx: {account.account for account in provisioning.get_accounts(cx)})
         favourites = await asyncio.to_thread(read_favourites, text, known.__contains__)
-        await self._transaction(lambda cx: provisioning.put_favourites(cx, favourites))
-        return sum(map(len, favourites.values()))
+        number = sum(map(len, favourites.values()))
 
-    async def import_tariff(self, text: TariffText, tariff: Tariff, now: int) -> int:
-        return await self._transaction(lambda cx: provisioning.add_tariff(cx, text, tariff, now))
+        def put(cx: sqlite3.Connection) -> None:
+            provisioning.put_favourites(cx, favourites)
+            noted(cx, number)
+
+        await self._transaction(put)
+        return number
+
+    async def import_tariff(self, text: TariffText, tariff: Tariff, now: int, noted: Noted = unnoted) -> int:
+        def put(cx: sqlite3.Connection) -> int:
+            number = provisioning.add_tariff(cx, text, tariff, now)
+            noted(cx, number)
+            return number
+
+        return await self._transaction(put)
 
     async def snapshot(self) -> tuple[int, list[bytes]]:
         return await self._reader.run(snapshots.load)
