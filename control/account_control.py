@@ -25,7 +25,7 @@ from control.events.event_rows import StoredEvent
 from control.events.firings import Firings
 from control.events.monitor import EventMonitor
 from control.events.past import StoredPast
-from control.ledger.entry import Entry
+from control.ledger.entry import Entry, Kind
 from control.responses import Responder
 from rating.account import Account
 from rating.cdr import MICROS
@@ -33,6 +33,8 @@ from rating.store.account_list import lines_with_services
 from rating.store.batch import Row
 
 PRUNE_EVERY_US: Final = 3_600 * MICROS
+_WORDS: Final = {Kind.CREDIT: "a credit was granted", Kind.REVERSAL: "an entry was taken back"}
+"""What is said of the entries after which a bar is given back."""
 
 Directory = Callable[[], dict[str, Account]]
 """The accounts as of now; an account in it is replaced when its credit limit is raised."""
@@ -80,8 +82,9 @@ class AccountControl:
         return bool(firings.fired)
 
     def on_entry(self, cx: sqlite3.Connection, entry: Entry, now: int) -> None:
-        """A payment or credit was recorded: look whether it takes the reason of a bar away."""
-        self._recheck(cx, entry.account, "a payment was received", now)
+        """A payment or credit was recorded, or one was taken back: look whether that takes the reason of a bar away, or
+        makes an event true that has not fired for its period and threshold."""
+        self._recheck(cx, entry.account, _WORDS.get(entry.kind, "a payment was received"), now)
 
     def follow(self, cx: sqlite3.Connection, now: int) -> None:
         """Other accounts, lines or tariffs are in force. A limit that was raised while they were read stays raised."""
@@ -115,6 +118,8 @@ class AccountControl:
     def add_event(self, cx: sqlite3.Connection, definition: EventDefinition, actor: str, now: int) -> StoredEvent:
         """Prescribe an event; what it holds for already fires at once. Raises Refused."""
         self._check_accounts(definition)
+        if definition.check.once_at is not None and definition.check.once_at < now:
+            raise Refused(f"check.once: {definition.check.once} is over: write an instant to come")
         event = event_rows.insert_event(cx, definition, actor, now, self._periodic_check_s)
         audit.record(cx, now, actor, "add account event", f"event {event.id}", definition.name)
         self._definitions[event.id] = definition
@@ -187,8 +192,11 @@ class AccountControl:
         """The orders that belong to an alert's firing, as its text tells them."""
         if alert.firing is None:
             return []
+        until = bars.ways_back(cx, alert.firing)
         return [
-            OrderNow(order.action, order.target.service, order.target.number, order.state)
+            OrderNow(
+                order.action, order.target.service, order.target.number, order.state, until.get(order.target.key, "")
+            )
             for order in bars.orders_behind(cx, alert.account, alert.firing)
         ]
 

@@ -17,6 +17,7 @@ from control.events import event_rows
 from control.events.definition import EventDefinition
 from control.events.event_rows import State as EventState
 from control.events.event_rows import StoredEvent, StoredFiring
+from control.ledger.entry import Owed
 from control.ledger.payments import Recorded
 from control.ledger.service import Ledger
 from rating.cdr import MICROS
@@ -169,12 +170,21 @@ class ControlRoom:
     async def pay(
         self, account: str, amount_micros: int | None, currency: str, actor: str, key: str, remark: str = ""
     ) -> Recorded:
-        """A payment that was received: at most what the account owes, read in the payment's own store transaction, and
-        all of that if no amount is given. Raises EntryRefused."""
+        """A payment that was received: at most what the account owes, read in the payment's own store transaction;
+        without an amount all that is billed and due, or all that is owed where nothing is. Raises EntryRefused."""
         recorded = await self.ledger.pay(
             account, amount_micros, currency, actor=actor, key=key, remark=remark,
-            due=lambda: self._control.exposure_of(account),
+            due=lambda: Owed(self._control.exposure_of(account), self.ledger.balances.owed(account)),
         )  # fmt: skip
+        self._wake()
+        self._tick.set()
+        return recorded
+
+    async def credit(
+        self, account: str, amount_micros: int, currency: str, actor: str, key: str, remark: str
+    ) -> Recorded:
+        """Something is granted to an account, without money. Raises EntryRefused."""
+        recorded = await self.ledger.credit(account, amount_micros, currency, actor=actor, key=key, remark=remark)
         self._wake()
         self._tick.set()
         return recorded

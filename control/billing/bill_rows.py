@@ -77,6 +77,15 @@ def bills_of(cx: sqlite3.Connection, account: str, *, limit: int, before: int | 
     return [_bill(row) for row in rows]
 
 
+def from_newest(cx: sqlite3.Connection, account: str) -> Iterator[Bill]:
+    """All bills of an account, the newest first: read as far as somebody looks."""
+    rows = cx.execute(
+        f"SELECT {_COLUMNS} FROM bills WHERE shard = 0 AND account = ? ORDER BY number DESC",  # noqa: S608  # names of columns, no values
+        (account,),
+    )
+    return map(_bill, rows)
+
+
 def newest_bills(
     cx: sqlite3.Connection, accounts: Sequence[str] | None, *, limit: int, before: int | None = None
 ) -> list[Bill]:

@@ -13,6 +13,7 @@ from control.currency import decimals_of
 from control.ledger.entry import Book
 from rating.cdr import MICROS
 from rating.store.partitions import partitions
+from rating.store.retired import require_kept, retired_sums
 from rating.store.transactions import read_chunks
 
 _COLUMNS = "id, account, answer_at, charge_micros"
@@ -128,7 +129,12 @@ def _transactions(cx: sqlite3.Connection, bills: list[_Bill]) -> Iterator[str]:
         of_account.setdefault(bill.account, []).append(bill)
     charges, calls = {bill.number: 0 for bill in bills}, {bill.number: 0 for bill in bills}
     last = max((bill.covers_id for bill in bills), default=0)
-    for month in partitions(cx):
+    months = partitions(cx)
+    for one in retired_sums(cx):
+        if one.bill in charges:
+            charges[one.bill] += one.charge_micros
+            calls[one.bill] += one.transactions
+    for month in months:
         for chunk in read_chunks(cx, month, _COLUMNS, after=0, upto=last):
             for number, account, answer_at, micros in chunk:
                 for bill in of_account.get(account, ()):
@@ -136,6 +142,7 @@ def _transactions(cx: sqlite3.Connection, bills: list[_Bill]) -> Iterator[str]:
                         charges[bill.number] += micros
                         calls[bill.number] += 1
                         break
+    require_kept(cx, months)
     for bill in bills:
         is_, should = (bill.charges_micros, bill.calls), (charges[bill.number], calls[bill.number])
         if is_ != should:

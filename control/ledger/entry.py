@@ -2,11 +2,11 @@
 
 import hashlib
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
-from control.currency import decimals_of, shown, unit_of
+from control.currency import decimals_of, rounded, shown, unit_of
 from rating.cdr import MICROS
 
 MOST_MICROS: Final = 1_000_000_000 * MICROS
@@ -96,6 +96,8 @@ class Why(StrEnum):
     UNKNOWN_ENTRY = "unknown-entry"
     REVERSED = "reversed"
     BILL = "bill"
+    PAYMENT = "payment"
+    SETTLEMENT = "settlement"
     ZERO_BALANCE = "zero-balance"
     CREDIT_BALANCE = "credit-balance"
     OVER_AMOUNT = "over-amount"
@@ -118,7 +120,7 @@ def digest(kind: Kind, amount_micros: int, currency: str, remark: str, reverses:
 def check_amount(amount_micros: int) -> None:
     """Raise EntryRefused unless an amount can be paid or credited."""
     if amount_micros <= 0:
-        raise EntryRefused(Why.AMOUNT, "the amount is not above zero: to take an entry back, reverse it")
+        raise EntryRefused(Why.AMOUNT, "the amount must be above zero")
     if amount_micros > MOST_MICROS:
         raise EntryRefused(Why.AMOUNT, f"the amount is above {MOST_MICROS // MICROS}: enter it in parts")
 
@@ -131,17 +133,38 @@ def check_decimals(amount_micros: int, currency: str) -> None:
         raise EntryRefused(Why.AMOUNT, f"the amount has more decimals than {currency} has: {remedy}")
 
 
-def payable(asked_micros: int | None, due_micros: int, currency: str) -> int:
-    """What is paid of a total due: all of it, unless less is asked for. Raises EntryRefused."""
-    if due_micros == 0:
-        raise EntryRefused(Why.ZERO_BALANCE, "nothing is due: the balance is zero")
-    if due_micros < 0:
-        credit = shown(-due_micros, currency)
+class Owed(NamedTuple):
+    """What an account owes, in micro-units."""
+
+    in_all_micros: int
+    """Also calls that are not billed yet: the most that it can pay."""
+    billed_micros: int = 0
+    """What of it is due."""
+
+
+def payable(asked_micros: int | None, owed: Owed, currency: str) -> int:
+    """What is paid: unless less or more is asked for all that is due, or where nothing is, all that is owed, rounded as
+    a bill of today would be. Raises EntryRefused."""
+    in_all_micros = rounded(owed.in_all_micros, currency)
+    if in_all_micros == 0:
+        raise EntryRefused(Why.ZERO_BALANCE, f"nothing is due: {_nothing(owed.in_all_micros, currency)}")
+    if in_all_micros < 0:
+        credit = shown(-in_all_micros, currency)
         raise EntryRefused(Why.CREDIT_BALANCE, f"nothing is due: the account has {credit} to its credit")
-    if asked_micros is not None and asked_micros > due_micros:
-        due = shown(due_micros, currency)
-        raise EntryRefused(Why.OVER_AMOUNT, f"the amount is above the total due, {due}: pay that, or less")
-    return due_micros if asked_micros is None else asked_micros
+    if asked_micros is not None and asked_micros > in_all_micros:
+        most = shown(in_all_micros, currency)
+        raise EntryRefused(Why.OVER_AMOUNT, f"the amount is above what is owed, {most}: pay that, or less")
+    if asked_micros is not None:
+        return asked_micros
+    due_micros = owed.billed_micros - owed.billed_micros % unit_of(currency)
+    return min(due_micros, in_all_micros) if due_micros > 0 else in_all_micros
+
+
+def _nothing(owed_micros: int, currency: str) -> str:
+    if owed_micros == 0:
+        return "the balance is zero"
+    owed = f"{shown(abs(owed_micros), currency)} {'owed' if owed_micros > 0 else 'to its credit'}"
+    return f"the account has {owed}, which is less than {currency} can pay and goes on the next invoice"
 
 
 def check_words(key: str, remark: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from control import audit
-from control.currency import rounded, shown
+from control.currency import shown
 from control.ledger import postings
 from control.ledger.entry import (
     COUNTERPARTS,
@@ -15,6 +15,7 @@ from control.ledger.entry import (
     Entry,
     EntryRefused,
     Kind,
+    Owed,
     Posting,
     Why,
     check_amount,
@@ -38,7 +39,7 @@ class Request(msgspec.Struct, frozen=True):
     kind: Kind
     account: str
     amount_micros: int | None
-    """In the account's favour; None: the total due."""
+    """In the account's favour; None: what is due."""
     currency: str
     actor: str
     key: str
@@ -48,12 +49,12 @@ class Request(msgspec.Struct, frozen=True):
 
     def digest(self) -> bytes:
         """What is asked for."""
-        # 0, which nobody can ask for, stands for the total due: that is another one when the request comes again.
+        # 0, which nobody can ask for, stands for what is due: that is another one when the request comes again.
         return digest(self.kind, self.amount_micros or 0, self.currency, self.remark, self.reverses)
 
 
-Due = Callable[[], int]
-"""Tells the total that an account owes, in micro-units, within the store transaction that asks it."""
+Due = Callable[[], Owed]
+"""Tells what an account owes, within the store transaction that asks it."""
 
 
 def record_payment(
@@ -68,8 +69,8 @@ def record_payment(
     remark: str = "",
     due: Due | None = None,
 ) -> Recorded:
-    """Money was received for an account. With `due` it is at most the total due, and all of that if no amount is given.
-    Raises EntryRefused."""
+    """Money was received for an account. With `due` it is at most what the account owes; without an amount it is all
+    that is due, or all that is owed where nothing is due. Raises EntryRefused."""
     return _record(cx, Request(Kind.PAYMENT, account, amount_micros, currency, actor, key, now, remark), due)
 
 
@@ -101,8 +102,12 @@ def post(cx: sqlite3.Connection, request: Request, halves: Mapping[Book, int]) -
 def reverse(
     cx: sqlite3.Connection, account: str, number: int, *, actor: str, key: str, now: int, remark: str = ""
 ) -> Recorded:
-    """Take an account's entry back, whole. Raises EntryRefused."""
+    """A person takes an account's entry back, whole. Raises EntryRefused."""
     check_words(key, remark)
+    original = postings.get(cx, number)
+    if original is not None and original.account == account and original.kind is Kind.SETTLEMENT:
+        said = f"entry {number} says that a payment has come: take back the entry of the payment instead"
+        raise EntryRefused(Why.SETTLEMENT, said)
     return take_back(cx, account, number, actor=actor, key=key, now=now, remark=remark)
 
 
@@ -140,8 +145,8 @@ def _record(cx: sqlite3.Connection, request: Request, due: Due | None = None) ->
     if request.amount_micros is not None:
         check_decimals(request.amount_micros, request.currency)
     micros = request.amount_micros
-    if due is not None:  # what a bill of today would come to
-        micros = payable(micros, rounded(due(), request.currency), request.currency)
+    if due is not None:
+        micros = payable(micros, due(), request.currency)
     assert micros is not None, "an amount is left out only where a total is due"
     check_amount(micros)
     halves = [

@@ -105,6 +105,15 @@ def reversal_of(cx: sqlite3.Connection, number: int) -> int | None:
     return int(row[0]) if row else None
 
 
+def taken_back(cx: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, int]:
+    """Those of some entries that were taken back, each with the entry that did it."""
+    rows = cx.execute(
+        f"SELECT reverses, id FROM ledger_entries WHERE shard = 0 AND reverses IN ({', '.join('?' * len(numbers))})",  # noqa: S608  # only marks for values
+        numbers,
+    )
+    return {int(number): int(by) for number, by in rows}
+
+
 def postings_of(cx: sqlite3.Connection, number: int) -> list[Posting]:
     """The postings of an entry."""
     rows = cx.execute(

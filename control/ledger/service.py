@@ -46,7 +46,7 @@ class Ledger:
         remark: str = "",
         due: Due | None = None,
     ) -> Recorded:
-        """Record a payment received; with `due` at most what that tells, and all of it by default. Raises
+        """Record a payment received; with `due` at most what that tells is owed, and what is due by default. Raises
         EntryRefused."""
         now = self._clock()
         return await self._make(

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from control.currency import shown, unit_of
-from control.payments.discount import Offer
+from control.payments.settling import OpenInvoice, Share, settle
 
 
 class State(StrEnum):
@@ -69,7 +69,8 @@ class Payment(msgspec.Struct, frozen=True):
     id: int
     account: str
     invoice: int
-    """Number of the invoice that it was asked for on; what is paid is the account's balance."""
+    """Number of the invoice that it was asked for on; what is paid is the account's balance, the oldest invoice
+    first."""
     amount_micros: int | None
     """None where a refused one named none."""
     discount_micros: int
@@ -96,11 +97,33 @@ class Payment(msgspec.Struct, frozen=True):
         return self.state is not State.REFUSED
 
 
+class Pending(msgspec.Struct, frozen=True):
+    """What of an account is on its way."""
+
+    paid_micros: int
+    discount_micros: int
+    """Let go of with it."""
+
+    @property
+    def micros(self) -> int:
+        """What the account owes less by it."""
+        return self.paid_micros + self.discount_micros
+
+
 class Accepted(msgspec.Struct, frozen=True):
     """What is paid, and what is let go of with it; together never more than is due."""
 
     amount_micros: int
     discount_micros: int
+    shares: tuple[Share, ...] = ()
+    """The same by the invoices that it settles, the oldest first."""
+    last_on: date | None = None
+    """The last day on which all of the discounts can be had; None without any."""
+
+    @property
+    def discounts(self) -> tuple[Share, ...]:
+        """Those of the shares that have one."""
+        return tuple(share for share in self.shares if share.discount_micros)
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -111,16 +134,14 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """How an account stands when it wants to pay an invoice; all amounts in micro-units."""
+    """How an account stands when it wants to pay, whichever invoice that is on; all amounts in micro-units."""
 
     due_micros: int
     """What it owes of all that was billed: its payments on their way are taken off."""
     pending_micros: int
     """These payments, with the discounts that were granted with them."""
-    open_micros: int
-    """What is left of the invoice itself: its total due less what has come in since."""
-    offer: Offer | None
-    """The invoice's discount, unless it is gone."""
+    invoices: tuple[OpenInvoice, ...] = ()
+    """Of which invoices that is, the oldest first."""
     below_micros: int = 0
     """A total due at or below it is not collected."""
     currency: str = "USD"
@@ -134,8 +155,7 @@ class Standing(msgspec.Struct, frozen=True):
     def payable(self, today: date) -> Accepted | Refused:
         """What pays everything that is due, by default."""
         if self.payable_micros > max(self.below_micros, 0):
-            discount_micros = self.discount(today)
-            return Accepted(self.payable_micros - discount_micros, discount_micros)
+            return self._accepted(self.payable_micros - self.discount(today), today)
         if self.pending_micros > 0 and self.due_micros + self.pending_micros > self.below_micros:
             return self._pending()
         if self.due_micros < 0:
@@ -148,15 +168,16 @@ class Standing(msgspec.Struct, frozen=True):
         return Refused(Reason.ZERO_BALANCE, said)
 
     def discount(self, today: date) -> int:
-        """What is let go of if the invoice is paid in full today."""
-        if self.offer is None or not self.offer.is_in_time(today):
-            return 0
-        # It makes a payment less, never needless: what is left of the invoice may be less than its discount by now.
-        return self.offer.amount_micros if self.offer.amount_micros < self._left() else 0
+        """What is let go of if all that is due is paid today: the discounts of all open invoices that are in time."""
+        unit = unit_of(self.currency)
+        return sum(one.discount(today, unit) for one in self.invoices)
 
-    def _left(self) -> int:
-        """What is payable of the invoice."""
-        return min(self.open_micros, self.payable_micros)
+    def _accepted(self, paid_micros: int, today: date) -> Accepted:
+        unit = unit_of(self.currency)
+        shares = settle(paid_micros, self.invoices, today, unit)
+        taken = {share.invoice: share.discount_micros for share in shares if share.discount_micros}
+        last_days = [one.offer.last_on for one in self.invoices if one.offer and one.invoice in taken]
+        return Accepted(paid_micros, sum(taken.values()), shares, min(last_days, default=None))
 
     def _pending(self) -> Refused:
         said = "what is due is being paid already: wait until the payment that is on its way is settled"
@@ -171,15 +192,14 @@ class Standing(msgspec.Struct, frozen=True):
             return self._pending()
         if asked_micros > most.amount_micros:
             return Refused(Reason.OVER_AMOUNT, _over(most, self.currency))
-        in_full = asked_micros + most.discount_micros >= self._left()
-        return Accepted(asked_micros, most.discount_micros if in_full else 0)
+        return self._accepted(asked_micros, today)
 
 
 def decide(asked_micros: int | None, standing: Standing, today: date) -> Accepted | Refused:
     """Whether a payment is accepted; without an amount everything that is due is meant. `today` is the account's.
 
-    The discount for paying early is granted to the payment that pays the whole of what is left of its invoice in time,
-    never to a part, and never makes the account's balance a credit.
+    The discount for paying early is granted to the payment that clears what is left of its invoice in time, never to a
+    part, and never makes the account's balance a credit. All that is due takes the discounts of all open invoices.
     """
     return standing.payable(today) if asked_micros is None else standing.of(asked_micros, today)
 

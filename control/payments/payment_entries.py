@@ -2,6 +2,8 @@
 nothing is taken back."""
 
 import sqlite3
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -12,6 +14,9 @@ from control.ledger.payments import Request, post, take_back
 from control.ledger.service import Enter, Record
 from control.payments.payment import Accepted, Payment, State
 
+_NAMED: Final = 5
+"""Invoices that a remark names one by one."""
+
 
 def post_accepted(enter: Enter, payment: Payment, accepted: Accepted) -> Payment:
     """The payment with its entries: from now on the account owes less, and the money is on its way. Raises
@@ -20,7 +25,7 @@ def post_accepted(enter: Enter, payment: Payment, accepted: Accepted) -> Payment
     check_amount(paid)
     entry, remark = None, f"invoice {payment.invoice}"
     if let_go:
-        said = f"{remark}, paid early"
+        said = _paid_early([share.invoice for share in accepted.discounts])
         entry = _post(enter, payment, Kind.DISCOUNT, "discount", {Book.DISCOUNTS_GRANTED: let_go}, said)
     return msgspec.structs.replace(
         payment,
@@ -52,6 +57,13 @@ def take_all_back(cx: sqlite3.Connection, enter: Enter, payment: Payment, actor:
         if number is not None and postings.reversal_of(cx, number) is None:
             key = _key(payment, f"back {number}")
             enter(_taking_back(account, number, actor, key, now, remark))
+
+
+def _paid_early(invoices: Sequence[int]) -> str:
+    """As the ledger remarks it."""
+    if len(invoices) > _NAMED:
+        return f"{len(invoices)} invoices up to {invoices[-1]}, paid early"
+    return f"{'invoice' if len(invoices) == 1 else 'invoices'} {', '.join(map(str, invoices))}, paid early"
 
 
 def _taking_back(account: str, number: int, actor: str, key: str, now: int, remark: str) -> Record:

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
-from control.payments.payment import LIVE, PENDING, Payment, State
+from control.payments.payment import LIVE, PENDING, Payment, Pending, State
+from control.payments.settling import Share
 from rating.cdr import MICROS
 
 _FIELDS: Final = Payment.__struct_fields__
@@ -21,6 +22,24 @@ def insert(cx: sqlite3.Connection, payment: Payment, digest: bytes) -> None:
         f" VALUES (0, {', '.join('?' * len(values))})",
         values,
     )
+
+
+def insert_shares(cx: sqlite3.Connection, payment: int, shares: Iterable[Share]) -> None:
+    """Write down what a payment does to each invoice."""
+    cx.executemany(
+        "INSERT INTO payment_shares (shard, payment, invoice, paid_micros, discount_micros) VALUES (0, ?, ?, ?, ?)",
+        [(payment, share.invoice, share.paid_micros, share.discount_micros) for share in shares],
+    )
+
+
+def shares_of(cx: sqlite3.Connection, payment: int) -> list[Share]:
+    """What a payment does to each invoice, the oldest first."""
+    rows = cx.execute(
+        "SELECT invoice, paid_micros, discount_micros FROM payment_shares WHERE shard = 0 AND payment = ?"
+        " ORDER BY invoice",
+        (payment,),
+    )
+    return [Share(*row) for row in rows]
 
 
 def change(cx: sqlite3.Connection, payment: Payment) -> None:
@@ -79,8 +98,10 @@ def refused_of(cx: sqlite3.Connection, account: str, *, limit: int = 20) -> list
 def discounts_of(cx: sqlite3.Connection, account: str) -> dict[int, int]:
     """What an account was let go of for paying early, and still is, in micro-units by the numbers of its invoices."""
     rows = cx.execute(
-        "SELECT invoice, sum(discount_micros) FROM payments"  # noqa: S608  # states of ours
-        f" WHERE shard = 0 AND account = ? AND discount_micros > 0 AND state IN ({_listed(LIVE)}) GROUP BY invoice",
+        "SELECT s.invoice, sum(s.discount_micros) FROM payments p"  # noqa: S608  # states of ours
+        " JOIN payment_shares s ON s.shard = p.shard AND s.payment = p.id AND s.discount_micros > 0"
+        f" WHERE p.shard = 0 AND p.account = ? AND p.discount_micros > 0 AND p.state IN ({_listed(LIVE)})"
+        " GROUP BY s.invoice",
         (account,),
     )
     return {int(invoice): int(micros) for invoice, micros in rows}
@@ -100,36 +121,31 @@ def in_state(cx: sqlite3.Connection, state: State, *, after: int = 0, limit: int
     return [_payment(row) for row in rows]
 
 
-def pending_micros(cx: sqlite3.Connection, account: str) -> int:
+def pending(cx: sqlite3.Connection, account: str) -> Pending:
     """An account's payments on their way, with the discounts that were granted with them."""
     # In two parts, millions and the rest: in one a sum could go beyond SQLite's 64 bits.
-    both = "(amount_micros + discount_micros)"
-    whole, rest = cx.execute(
-        f"SELECT coalesce(sum({both} / {MICROS}), 0), coalesce(sum({both} % {MICROS}), 0) FROM payments"  # noqa: S608  # a number and states of ours
+    parts = [
+        f"coalesce(sum({name} {operator} {MICROS}), 0)"
+        for name in ("amount_micros", "discount_micros")
+        for operator in "/%"
+    ]
+    paid, paid_rest, let_go, let_go_rest = cx.execute(
+        f"SELECT {', '.join(parts)} FROM payments"  # noqa: S608  # numbers, names and states of ours
         f" WHERE account = ? AND shard = 0 AND state IN ({_listed(PENDING)})",
         (account,),
     ).fetchone()
-    return int(whole) * MICROS + int(rest)
+    return Pending(paid * MICROS + paid_rest, let_go * MICROS + let_go_rest)
 
 
-def is_paid_in_part(cx: sqlite3.Connection, invoice: int) -> bool:
-    """Whether a payment on an invoice is on its way, or has come."""
-    row = cx.execute(
-        f"SELECT 1 FROM payments WHERE invoice = ? AND state IN ({_listed(LIVE)}) LIMIT 1",  # noqa: S608  # states of ours
-        (invoice,),
-    ).fetchone()
-    return row is not None
-
-
-def come_in_since(cx: sqlite3.Connection, account: str, entry: int) -> int:
-    """What the ledger has in an account's favour after an entry, other than bills; less what was taken back."""
+def touched(cx: sqlite3.Connection, invoices: Iterable[int]) -> set[int]:
+    """Those of some invoices of which a payment that is on its way, or has come, pays something."""
+    numbers = msgspec.json.encode(list(invoices)).decode()
     rows = cx.execute(
-        "SELECT p.amount_micros FROM ledger_entries e"
-        " JOIN ledger_postings p ON p.entry = e.id AND p.book = 'receivable'"
-        " WHERE e.shard = 0 AND e.account = ? AND e.id > ? AND e.kind <> 'bill'",
-        (account, entry),
+        "SELECT DISTINCT s.invoice FROM payment_shares s JOIN payments p ON p.id = s.payment"  # noqa: S608  # states of ours
+        f" WHERE s.invoice IN (SELECT value FROM json_each(?)) AND p.state IN ({_listed(LIVE)})",
+        (numbers,),
     )
-    return -sum(int(amount) for (amount,) in rows)
+    return {int(invoice) for (invoice,) in rows}
 
 
 def _listed(states: Iterable[State]) -> str:

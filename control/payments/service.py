@@ -13,14 +13,31 @@ from control import audit
 from control.billing import bill_rows
 from control.billing.bill import Bill
 from control.ledger.entry import EntryRefused, Why, check_amount, check_decimals, check_words
+from control.ledger.payments import Recorded, reverse
 from control.ledger.service import Enter, Ledger
 from control.payments import payment_rows, rule_rows
-from control.payments.payment import FOLLOWING, Accepted, Payment, Refused, Standing, State, decide, request_digest
+from control.payments.payment import (
+    FOLLOWING,
+    Accepted,
+    Payment,
+    Pending,
+    Refused,
+    Standing,
+    State,
+    decide,
+    request_digest,
+)
 from control.payments.payment_entries import post_accepted, post_settled, take_all_back
+from control.payments.settling import spread
 from rating.store.port import Store
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TAKEN_BACK: Final = frozenset({State.CANCELLED, State.REJECTED, State.RETURNED})
+_TAKEN_BACK_FROM: Final[Mapping[State, State]] = {
+    State.REQUESTED: State.CANCELLED,
+    State.SETTLED: State.RETURNED,
+}
+"""What becomes of a payment whose entry a person takes back; while the bank has it, it cannot be."""
 _ACTIONS: Final[Mapping[State, str]] = {
     State.CANCELLED: "cancel payment",
     State.BATCHED: "batch payment",
@@ -99,18 +116,29 @@ class Payments:
         """The payments in the outbox that stand in a state, by number."""
         return await self._store.read(lambda cx: payment_rows.in_state(cx, state, after=after, limit=limit))
 
-    async def pending_of(self, account: str) -> int:
-        """What of an account is on its way, with the discounts granted with it, in micro-units."""
-        return await self._store.read(payment_rows.pending_micros, account)
+    async def take_back(self, account: str, number: int, *, actor: str, key: str, remark: str) -> Recorded:
+        """A person takes an entry of an account's ledger back, and says why. If it is what a customer paid, the payment
+        is cancelled with it, or returned if it was settled, and its discount is taken back too. Raises EntryRefused."""
+        now = self._clock()
+        recorded = await self._ledger.together(
+            lambda cx, enter: self._take_back(cx, enter, account, number, actor, key, remark, now)
+        )
+        if recorded.is_new:
+            self._wake()
+        return recorded
+
+    async def pending_of(self, account: str) -> Pending:
+        """What of an account is on its way."""
+        return await self._store.read(payment_rows.pending, account)
 
     async def payable(self, invoice: int) -> Accepted | Refused:
-        """What would be paid on an invoice now, and what let go of, or why nothing can be: for people to look at, the
-        payment asks again. Raises NoSuchInvoice."""
+        """What would be paid on an invoice now, and what let go of, or why nothing can be: the same on all invoices of
+        an account. For people to look at, the payment asks again. Raises NoSuchInvoice."""
         now = self._clock()
 
         def ask(cx: sqlite3.Connection) -> Accepted | Refused:
             bill = _bill(cx, invoice)
-            return decide(None, self._standing(cx, bill), local_day(cx, bill.account, now))
+            return decide(None, self._standing(cx, bill.account), local_day(cx, bill.account, now))
 
         return await self._store.read(ask)
 
@@ -126,7 +154,7 @@ class Payments:
 
     def _flag(self, cx: sqlite3.Connection, invoice: int, actor: str, now: int) -> Accepted | Refused:
         bill = _bill(cx, invoice)
-        standing = self._standing(cx, bill)
+        standing = self._standing(cx, bill.account)
         said = decide(None, standing, local_day(cx, bill.account, now))
         if isinstance(said, Refused):
             # The tab keeps it apart from the keys that people can send.
@@ -162,26 +190,54 @@ class Payments:
             return Attempt(payment, is_new=False)
         if amount_micros is not None:
             check_decimals(amount_micros, bill.currency)
-        said = decide(amount_micros, self._standing(cx, bill), local_day(cx, bill.account, now))
+        said = decide(amount_micros, self._standing(cx, bill.account), local_day(cx, bill.account, now))
         payment = _attempt(cx, bill, amount_micros, actor, key, now)
         if isinstance(said, Refused):
             payment = msgspec.structs.replace(payment, reason=said.reason, words=said.words)
         else:
             payment = post_accepted(enter, payment, said)
+            payment_rows.insert_shares(cx, payment.id, said.shares)
         payment_rows.insert(cx, payment, digest)
         return Attempt(payment, is_new=True)
 
-    def _standing(self, cx: sqlite3.Connection, bill: Bill) -> Standing:
-        rules = rule_rows.rules_on(cx, bill.issued_on)
-        offer = bill.discount if bill.discount and not payment_rows.is_paid_in_part(cx, bill.number) else None
+    def _standing(self, cx: sqlite3.Connection, account: str) -> Standing:
+        """How an account that has a bill stands."""
+        latest = bill_rows.latest_of(cx, account)
+        assert latest is not None
+        due_micros = self._ledger.balances.owed(account)
+        charged = ((one.number, one.charged_micros, one.discount) for one in bill_rows.from_newest(cx, account))
+        invoices = spread(due_micros, charged)
+        touched = payment_rows.touched(cx, [one.invoice for one in invoices])
         return Standing(
-            due_micros=self._ledger.balances.owed(bill.account),
-            pending_micros=payment_rows.pending_micros(cx, bill.account),
-            open_micros=bill.total_due_micros - payment_rows.come_in_since(cx, bill.account, bill.entry),
-            offer=offer,
-            below_micros=rules.below_micros,
-            currency=bill.currency,
+            due_micros=due_micros,
+            pending_micros=payment_rows.pending(cx, account).micros,
+            invoices=tuple(
+                msgspec.structs.replace(one, offer=None) if one.invoice in touched else one for one in invoices
+            ),
+            below_micros=rule_rows.rules_on(cx, latest.issued_on).below_micros,
+            currency=latest.currency,
         )
+
+    def _take_back(
+        self,
+        cx: sqlite3.Connection,
+        enter: Enter,
+        account: str,
+        number: int,
+        actor: str,
+        key: str,
+        remark: str,
+        now: int,
+    ) -> Recorded:
+        recorded = enter(lambda cx: reverse(cx, account, number, actor=actor, key=key, now=now, remark=remark))
+        payment = payment_rows.by_entries(cx, [number]).get(number)
+        if recorded.is_new and payment is not None:
+            state = _TAKEN_BACK_FROM.get(payment.state)
+            if state is None:
+                said = f"entry {number} is payment {payment.id}, which is {payment.state}"
+                raise EntryRefused(Why.PAYMENT, f"{said}: it comes back when the bank says so")
+            self._move(cx, enter, payment.id, state, actor, None, remark, now)
+        return recorded
 
     def _move(
         self,

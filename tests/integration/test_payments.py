@@ -2,118 +2,30 @@
 
 import asyncio
 import random
-import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from control import audit, bars
-from control.account_control import AccountControl
-from control.billing.bill import Bill
-from control.breaker import Breaker
 from control.events.definition_json import parse_event
-from control.ledger import Balances, Entry, EntryRefused, Kind, Ledger, Why, ledger_differences
-from control.ledger.entry import Book
-from control.ledger.postings import unbalanced
+from control.ledger import EntryRefused, Kind, Why
+from control.ledger.entry import Book, Owed
+from control.ledger.payments import Recorded
 from control.payments import payment_rows
-from control.payments.payment import PENDING, Accepted, Payment, Refused, State
-from control.payments.rule_rows import put_rules
-from control.payments.rules import EarlyPayment, Rules
-from control.payments.service import Attempt, KeyTaken, NoSuchInvoice, NotPossible, Payments
-from mediation.schema import all_migrations
+from control.payments.payment import PENDING, Payment, Pending, Refused, State
+from control.payments.rules import Rules
+from control.payments.service import KeyTaken, NoSuchInvoice, NotPossible
 from rating.cdr import MICROS
-from rating.store.sqlite import SqliteStore, open_store
 from tests.bills_by_hand import issue_bill, some_charges
-from tests.builders import ACCOUNT, accounts_csv, an_account, lines_csv, micros
-
-ISSUED = micros("2026-11-03T12:00:00-05:00")
-LAST_DAY_ENDS = micros("2026-11-14T00:00:00-05:00")
-"""In the account's zone; the discount's tenth day is over then."""
-TWO_PERCENT = Rules("standard", early=EarlyPayment(2 * MICROS, 10))
-CUSTOMER = "ada"
-EVENT = {
-    "accounts": {"all": True},
-    "name": "Over the limit",
-    "when": {"measure": "charges", "period": "bill-cycle", "above_credit_limit": True},
-    "respond": [{"do": "bar", "services": ["long-distance"], "until": "cleared"}],
-}
-
-
-class Till:
-    """A store with an account that pays, and who takes its payments."""
-
-    def __init__(self, store: SqliteStore) -> None:
-        self.store, self.now = store, ISSUED
-        self.control = AccountControl(
-            lambda: {ACCOUNT: an_account(credit_limit_micros=50 * MICROS)},
-            lambda account: self.ledger.balances.owed(account),
-            Breaker(100, 600),
-            3600,
-        )
-        self.watching = True
-        self.ledger = Ledger(store, lambda: self.now, Balances(), self.watch)
-        self.woken = 0
-        self.payments = Payments(store, self.ledger, lambda: self.now, self.wake)
-
-    def watch(self, cx: sqlite3.Connection, entry: Entry, now: int) -> None:
-        if not self.watching:
-            raise RuntimeError("a mistake elsewhere")
-        self.control.on_entry(cx, entry, now)
-
-    def wake(self) -> None:
-        self.woken += 1
-
-    async def bill(self, units: int, *, follows: int = 0, period: str = "2026-10") -> Bill:
-        charges = some_charges(units * MICROS, follows=follows, period=period)
-        return await issue_bill(self.store, self.ledger, self.now, charges)
-
-    async def rules(self, rules: Rules = TWO_PERCENT) -> None:
-        await self.store.transact(put_rules, rules, "", "stella", self.now)
-
-    async def pay(self, units: int | None = None, key: str = "k1", invoice: int = 1) -> Payment:
-        return (await self.tried(units, key, invoice)).payment
-
-    async def tried(self, units: int | None = None, key: str = "k1", invoice: int = 1) -> Attempt:
-        return await self.payments.pay(invoice, units and units * MICROS, actor=CUSTOMER, key=key)
-
-    async def move(self, *states: State, number: int = 1) -> Payment:
-        moved = [await self.payments.move(number, state, actor="the bank") for state in states]
-        return moved[-1]
-
-    async def books(self) -> dict[str, int]:
-        """What stands in every book, in whole units."""
-        return {book: total // MICROS for book, total in (await self.books_micros()).items() if total}
-
-    async def books_micros(self) -> dict[str, int]:
-        rows = await self.store.read(
-            lambda cx: cx.execute("SELECT book, sum(amount_micros) FROM ledger_postings GROUP BY book").fetchall()
-        )
-        return dict(rows)
-
-    @property
-    def due(self) -> int:
-        return self.ledger.balances.owed(ACCOUNT) // MICROS
-
-    async def attempts(self, invoice: int = 1) -> list[str]:
-        """The states of all attempts, the oldest first."""
-        found = await self.store.read(payment_rows.of_invoice, invoice)
-        return [f"{one.state} {one.reason}" if one.reason else str(one.state) for one in found[::-1]]
+from tests.builders import ACCOUNT, micros
+from tests.integration.till import CUSTOMER, EVENT, ISSUED, TWO_PERCENT, Till, opened_till
 
 
 @pytest.fixture
 async def till(tmp_path: Path) -> AsyncIterator[Till]:
-    store = await open_store(tmp_path / "tollkeeper.db", all_migrations(), ISSUED)
-    await store.import_accounts(accounts_csv(f"{ACCOUNT},Ada Lovelace,,USD,America/New_York,50.00,standard,,1"), ISSUED)
-    await store.import_lines(lines_csv(f"+12125550142,{ACCOUNT},Transcontinental,long-distance,kam1,,"))
-    till = Till(store)
-    try:
+    async with opened_till(tmp_path) as till:
         yield till
-        assert await store.read(unbalanced) == []
-        assert sum((await till.books_micros()).values()) == 0
-        assert await store.read(ledger_differences, till.ledger.balances.all()) == []
-    finally:
-        await store.close()
 
 
 class TestAcceptance:
@@ -124,7 +36,7 @@ class TestAcceptance:
         assert (paid.amount_micros, paid.discount_micros, paid.reason) == (100 * MICROS, 0, None)
         assert (paid.requested_at, paid.actor, paid.discount_entry) == (ISSUED, CUSTOMER, None)
         assert await till.books() == {Book.REVENUE: -100, Book.IN_TRANSIT: 100}
-        assert (till.due, await till.payments.pending_of(ACCOUNT), till.woken) == (0, 100 * MICROS, 1)
+        assert (till.due, await till.payments.pending_of(ACCOUNT), till.woken) == (0, Pending(100 * MICROS, 0), 1)
         (entry, _) = await till.ledger.entries(ACCOUNT, limit=10)
         assert (entry.id, entry.kind, entry.amount_micros, entry.remark) == (
             paid.entry, Kind.PAYMENT, 100 * MICROS, "invoice 1",
@@ -246,74 +158,61 @@ class TestKeys:
         assert (await till.pay()).amount_micros == 98 * MICROS
 
 
-class TestDiscount:
-    async def test_it_is_let_go_of_with_a_payment_in_full_and_in_time(self, till: Till) -> None:
+class TestTakingBack:
+    """Staff take an entry back that a customer's payment made."""
+
+    async def take_back(self, till: Till, entry: int | None, key: str = "mistake") -> Recorded:
+        assert entry is not None
+        return await till.payments.take_back(ACCOUNT, entry, actor="stella", key=key, remark="the wrong account")
+
+    @pytest.mark.parametrize(
+        ("way", "state"),
+        [([], State.CANCELLED), ([State.BATCHED, State.SUBMITTED, State.SETTLED], State.RETURNED)],
+    )
+    async def test_the_payment_comes_to_nothing_with_its_discount(
+        self, till: Till, way: list[State], state: State
+    ) -> None:
         await till.rules()
-        bill = await till.bill(100)
-        assert bill.discount is not None
-        assert await till.payments.payable(1) == Accepted(98 * MICROS, 2 * MICROS)
-        till.now = LAST_DAY_ENDS - 1
+        await till.bill(100)
         paid = await till.pay()
-        assert (paid.amount_micros, paid.discount_micros) == (98 * MICROS, 2 * MICROS)
-        assert await till.books() == {Book.REVENUE: -100, Book.IN_TRANSIT: 98, Book.DISCOUNTS_GRANTED: 2}
-        assert await till.payments.pending_of(ACCOUNT) == 100 * MICROS
-
-    async def test_it_is_gone_when_its_last_day_is_over_where_the_account_is(self, till: Till) -> None:
-        await till.rules()
-        await till.bill(100)
-        till.now = LAST_DAY_ENDS
-        assert (await till.pay()).discount_micros == 0
-
-    async def test_what_is_asked_for_must_leave_it_out(self, till: Till) -> None:
-        await till.rules()
-        await till.bill(100)
-        refused = await till.pay(100)
-        assert (refused.reason, "98.00 (2.00 less" in refused.words) == ("over-amount", True)
-        paid = await till.pay(98, "k2")
-        assert (paid.discount_micros, till.due) == (2 * MICROS, 0)
-
-    async def test_parts_get_none_neither_the_first_nor_the_last(self, till: Till) -> None:
-        await till.rules()
-        await till.bill(100)
-        assert (await till.pay(60)).discount_micros == 0
-        paid = await till.pay(None, "k2")
-        assert (paid.amount_micros, paid.discount_micros) == (40 * MICROS, 0)
-
-    async def test_a_part_that_came_to_nothing_does_not_forfeit_it(self, till: Till) -> None:
-        await till.rules()
-        await till.bill(100)
-        await till.pay(60)
-        await till.move(State.CANCELLED)
+        if way:
+            await till.move(*way)
+        woken = till.woken
+        recorded = await self.take_back(till, paid.entry)
+        assert (recorded.entry.reverses, recorded.entry.remark, till.due) == (paid.entry, "the wrong account", 100)
+        assert await till.books() == {Book.REVENUE: -100, Book.RECEIVABLE: 100}
+        assert (await till.attempts(), till.woken) == ([str(state)], woken + 1)
+        again = await self.take_back(till, paid.entry)
+        assert (again.entry, again.is_new) == (recorded.entry, False)
+        with pytest.raises(EntryRefused, match="has been taken back already"):
+            await self.take_back(till, paid.entry, "another")
         assert (await till.pay(None, "k2")).discount_micros == 2 * MICROS
+        logged = [entry.action for entry in await till.store.read(lambda cx: audit.entries(cx, limit=100))]
+        assert ("cancel payment" if state is State.CANCELLED else "return payment") in logged
 
-    async def test_it_is_had_once_and_back_with_its_payment(self, till: Till) -> None:
-        await till.rules()
+    async def test_what_the_bank_has_is_left_to_the_bank(self, till: Till) -> None:
+        await till.bill(100)
+        paid = await till.pay()
+        for state in (State.BATCHED, State.SUBMITTED, State.UNKNOWN):
+            await till.move(state)
+            with pytest.raises(EntryRefused, match=f"is payment 1, which is {state}: it comes back when the bank"):
+                await self.take_back(till, paid.entry)
+        assert (till.due, await till.attempts()) == (0, ["unknown"])
+
+    async def test_a_settlement_is_not_taken_back_alone(self, till: Till) -> None:
         await till.bill(100)
         await till.pay()
-        await till.move(State.BATCHED, State.SUBMITTED, State.RETURNED)
-        assert await till.books() == {Book.REVENUE: -100, Book.RECEIVABLE: 100}
-        again = await till.pay(None, "k2")
-        assert (again.discount_micros, till.due) == (2 * MICROS, 0)
-        await till.ledger.reverse(ACCOUNT, again.discount_entry or 0, actor="stella", key="by hand")
-        assert (await till.pay(None, "k3")).discount_micros == 0, "a payment on the invoice is on its way"
+        settled = await till.move(State.BATCHED, State.SUBMITTED, State.SETTLED)
+        with pytest.raises(EntryRefused, match="take back the entry of the payment instead"):
+            await self.take_back(till, settled.settlement_entry)
 
-    async def test_what_staff_received_makes_what_is_left_less(self, till: Till) -> None:
-        await till.rules()
-        await till.bill(100)
-        await till.ledger.pay(ACCOUNT, 97 * MICROS, "USD", actor="stella", key="cheque")
-        paid = await till.pay()
-        assert (paid.amount_micros, paid.discount_micros) == (MICROS, 2 * MICROS)
-
-    async def test_an_invoice_is_paid_early_though_there_is_a_newer_one(self, till: Till) -> None:
-        await till.rules()
-        await till.bill(100)
-        bill = await issue_bill(
-            till.store, till.ledger, till.now, some_charges(50 * MICROS, follows=1, period="2026-11")
-        )
-        assert bill.discount is not None
-        assert (await till.pay(98, "k1", invoice=1)).discount_micros == 2 * MICROS
-        rest = await till.pay(None, "k2", invoice=2)
-        assert (rest.amount_micros, rest.discount_micros, till.due) == (49 * MICROS, MICROS, 0)
+    async def test_what_staff_entered_is_taken_back_too_and_a_bill_is_not(self, till: Till) -> None:
+        bill = await till.bill(100)
+        cheque = await till.ledger.pay(ACCOUNT, 10 * MICROS, "USD", actor="stella", key="cheque")
+        await self.take_back(till, cheque.entry.id)
+        assert till.due == 100
+        with pytest.raises(EntryRefused, match="is a bill, which stays as it is"):
+            await self.take_back(till, bill.entry, "another")
 
 
 class TestToTheCent:
@@ -360,13 +259,13 @@ class TestToTheCent:
         self, till: Till, owed: int, paid: int | None
     ) -> None:
         async def receive() -> int:
-            recorded = await till.ledger.pay(ACCOUNT, None, "USD", actor="stella", key="all", due=lambda: owed)
+            recorded = await till.ledger.pay(ACCOUNT, None, "USD", actor="stella", key="all", due=lambda: Owed(owed))
             return recorded.entry.amount_micros
 
         if paid is not None:
             assert await receive() == paid
         else:
-            with pytest.raises(EntryRefused, match="the balance is zero"):
+            with pytest.raises(EntryRefused, match="nothing is due"):
                 await receive()
 
     @pytest.mark.parametrize(
@@ -399,7 +298,7 @@ class TestStates:
         settled = await till.move(State.BATCHED, State.SUBMITTED, State.SETTLED)
         assert (settled.state, settled.changed_at) == (State.SETTLED, till.now)
         assert await till.books() == {Book.REVENUE: -100, Book.CASH: 98, Book.DISCOUNTS_GRANTED: 2}
-        assert (till.due, await till.payments.pending_of(ACCOUNT)) == (0, 0)
+        assert (till.due, await till.payments.pending_of(ACCOUNT)) == (0, Pending(0, 0))
         assert (await till.pay(None, "k2")).reason == "zero-balance"
 
     @pytest.mark.parametrize(
@@ -419,7 +318,7 @@ class TestStates:
         for state in way[:-1]:
             await till.move(state)
             assert till.due == 0
-            assert await till.payments.pending_of(ACCOUNT) == (100 * MICROS if state in PENDING else 0)
+            assert (await till.payments.pending_of(ACCOUNT)).micros == (100 * MICROS if state in PENDING else 0)
         moved = await till.payments.move(1, way[-1], actor="the bank", reason="R01", words="insufficient funds")
         assert (moved.state, moved.reason, moved.words) == (way[-1], "R01", "insufficient funds")
         assert await till.books() == {Book.REVENUE: -100, Book.RECEIVABLE: 100}
@@ -469,6 +368,31 @@ class TestBars:
         assert await self.reasons(till) == 1, "60 are above the limit of 50 still"
         await till.pay(10, "k2")
         assert await self.reasons(till) == 0
+
+    async def test_a_payment_that_is_taken_back_bars_by_events_that_have_not_fired_and_no_others(
+        self, till: Till
+    ) -> None:
+        async def prescribe(name: str) -> None:
+            definition = parse_event(EVENT | {"name": name})
+            await till.store.transact(lambda cx: till.control.add_event(cx, definition, "stella", till.now))
+
+        async def take_back(paid: Payment) -> None:
+            await till.payments.take_back(
+                ACCOUNT, paid.entry or 0, actor="stella", key=f"back {paid.id}", remark="a mistake"
+            )
+
+        await till.store.transact(lambda cx: till.control.load(cx, till.now))
+        await till.bill(100)
+        await prescribe("fires at once")
+        first = await till.pay()
+        assert await self.reasons(till) == 0
+        await take_back(first)
+        assert (till.due, await self.reasons(till)) == (100, 0), "it has fired for this period and threshold"
+        second = await till.pay(None, "k2")
+        await prescribe("has not fired yet")
+        assert await self.reasons(till) == 0
+        await take_back(second)
+        assert (till.due, await self.reasons(till)) == (100, 1)
 
     async def test_a_refused_payment_changes_nothing(self, till: Till) -> None:
         await till.store.transact(lambda cx: till.control.load(cx, till.now))

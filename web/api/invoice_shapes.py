@@ -10,7 +10,8 @@ Day = Annotated[str, Meta(description="A day by the account's clock.", extra_jso
 
 
 class DiscountAnswer(Struct):
-    """What is let go of if the invoice is paid in full, by one payment, between two days, both included."""
+    """What is let go of if what is left of the invoice is paid by one payment between two days, both included; that
+    pays the oldest invoices first."""
 
     amount: Amount
     first_on: Day
@@ -110,11 +111,14 @@ class InvoicePaymentAnswer(Struct):
 
 
 class PayableAnswer(Struct):
-    """What a payment that names no amount would pay now."""
+    """What a payment that names no amount would pay now; the same on all invoices of an account."""
 
     amount: Amount
     """Zero where nothing can be paid."""
     discount: Amount
+    """The discounts of all invoices that are open, as far as they are in time."""
+    discount_until: Day | None
+    """The last day on which it is as much; null without one."""
     reason: str | None
     """Why nothing can be paid: zero-balance, credit-balance or payment-pending."""
     words: str

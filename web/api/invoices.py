@@ -38,7 +38,7 @@ class PayBody(Struct, forbid_unknown_fields=True):
     """What a customer pays."""
 
     amount: (
-        Annotated[str, Meta(description="A decimal above zero; all that is due, less a discount in time, without it.")]
+        Annotated[str, Meta(description="A decimal above zero; all that is due, less discounts in time, without it.")]
         | None
     ) = None
     currency: str | None = None
@@ -195,8 +195,9 @@ def _call(call: Call) -> told.CallAnswer:
 
 def _payable(payable: Accepted | NotPayable) -> told.PayableAnswer:
     if isinstance(payable, NotPayable):
-        return told.PayableAnswer("0.00", "0.00", payable.reason, payable.words)
-    return told.PayableAnswer(amount(payable.amount_micros), amount(payable.discount_micros), None, "")
+        return told.PayableAnswer("0.00", "0.00", None, payable.reason, payable.words)
+    until = payable.last_on.isoformat() if payable.last_on else None
+    return told.PayableAnswer(amount(payable.amount_micros), amount(payable.discount_micros), until, None, "")
 
 
 def _attempt(payment: Payment, *, is_told: bool) -> told.InvoicePaymentAnswer:

@@ -23,6 +23,9 @@ from web.request import principal_of
 from web.routing import CALLS, STAFF, Route
 from web.site import Site
 
+ALL_THAT_IS_DUE: Final = (
+    "A decimal above zero; without it all that is billed and due, or all that is owed where nothing is."
+)
 NOT_DUE: Final = frozenset({Why.ZERO_BALANCE, Why.CREDIT_BALANCE, Why.OVER_AMOUNT})
 """The balance is against it; everything else is wrong with what was sent."""
 
@@ -30,7 +33,7 @@ NOT_DUE: Final = frozenset({Why.ZERO_BALANCE, Why.CREDIT_BALANCE, Why.OVER_AMOUN
 class PaymentBody(Struct, forbid_unknown_fields=True):
     """A payment that was received."""
 
-    amount: Annotated[str, Meta(description="A decimal above zero; the total due where it is left out.")] | None = None
+    amount: Annotated[str, Meta(description=ALL_THAT_IS_DUE)] | None = None
     currency: str | None = None
     """The account's; another one is refused."""
     remark: Annotated[str, Meta(max_length=500)] = ""

@@ -42,6 +42,8 @@ class Around:
     """On the invoice, the newest first, refused ones too."""
     flags: list[Payment]
     """Those that were refused."""
+    taken_micros: int
+    """Of its discount."""
 
     @property
     def pending(self) -> list[Payment]:
@@ -53,6 +55,7 @@ class OfDiscount(StrEnum):
     """Whether the discount for paying early can still be had."""
 
     OPEN = "open"
+    TAKEN = "taken"
     OVER = "over"
     """Its last day is past."""
     GONE = "gone"
@@ -86,7 +89,7 @@ class InvoicePages:
         context = page | {
             "bill": bill,
             "around": around,
-            "of_discount": of_discount(bill, payable, local_day(now, bill.account, site)),
+            "of_discount": of_discount(bill, payable, around.taken_micros, local_day(now, bill.account, site)),
             "payable": payable if isinstance(payable, Accepted) else None,
             "due_micros": site.exposure.balance_due(bill.account),
             "unbilled_micros": rounded(site.exposure.unbilled(bill.account, now), bill.currency),
@@ -135,11 +138,13 @@ def first_unbilled_day(latest: Bill, zone: ZoneInfo) -> date:
     return datetime.fromtimestamp(latest.cycle_end // MICROS, UTC).astimezone(zone).date()
 
 
-def of_discount(bill: Bill, payable: Accepted | Refused, today: date) -> OfDiscount | None:
+def of_discount(bill: Bill, payable: Accepted | Refused, taken_micros: int, today: date) -> OfDiscount | None:
     """Whether a bill's discount can be had; None for a bill without one."""
     if bill.discount is None:
         return None
-    if isinstance(payable, Accepted) and payable.discount_micros:
+    if taken_micros:
+        return OfDiscount.TAKEN
+    if isinstance(payable, Accepted) and any(one.invoice == bill.number for one in payable.discounts):
         return OfDiscount.OPEN
     return OfDiscount.OVER if today > bill.discount.last_on else OfDiscount.GONE
 
@@ -151,4 +156,5 @@ def _around(cx: sqlite3.Connection, bill: Bill, first: int) -> Around:
         bill_rows.latest_of(cx, bill.account) or bill,
         payment_rows.of_invoice(cx, bill.number),
         payment_rows.flags_of(cx, bill.number),
+        payment_rows.discounts_of(cx, bill.account).get(bill.number, 0),
     )

@@ -82,11 +82,12 @@ class PayingPages:
         if isinstance(payable, Refused):
             return await self._not_available(request, bill, NotAvailable(payable.reason, payable.words))
         today = local_day(self._site.clock(), bill.account, self._site)
+        taken = await self._site.readers.read(payment_rows.discounts_of, bill.account)
         context = {
             "bill": bill,
             "payable": payable,
             "due_micros": payable.amount_micros + payable.discount_micros,
-            "of_discount": of_discount(bill, payable, today),
+            "of_discount": of_discount(bill, payable, taken.get(bill.number, 0), today),
             "typed": money(payable.amount_micros, bill.places).replace(",", "") if typed is None else typed,
             "key": secrets.token_urlsafe(18),
             "refused": refused,
@@ -101,11 +102,13 @@ class PayingPages:
         typed, key = form.get("amount", "")[:100].strip(), form.get("key", "")
         try:
             micros = amount_micros(typed)
+            if micros is None:
+                raise FormRefused("amount", "no amount was given: all that is due is filled in, or write less")
             if not key:
                 raise FormRefused("amount", "the form was not sent whole: look at the amount, and send it again")
             tried = await self._site.payments.pay(bill.number, micros, actor=principal_of(request).actor, key=key)
         except FormRefused as refused:
-            return await self._form_page(request, bill, typed, refused)
+            return await self._form_page(request, bill, typed or None, refused)
         except EntryRefused as refused:
             return await self._form_page(request, bill, typed, FormRefused("amount", str(refused)))
         except KeyTaken:
@@ -123,7 +126,7 @@ class PayingPages:
             "bill": bill,
             "why": why,
             "due_micros": self._site.exposure.balance_due(account),
-            "pending_micros": await self._site.readers.read(payment_rows.pending_micros, account),
+            "pending": await self._site.readers.read(payment_rows.pending, account),
             "menu": [entry for entry in known_to_all(request)["menu"] if entry[0] != PAY],
         }
         return render(request, "payment_not_available.html", context)

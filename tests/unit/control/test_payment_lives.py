@@ -92,6 +92,8 @@ class PayingLives(RuleBasedStateMachine):
         """Account, entry, and what was granted by it; 0 for a payment."""
         self.cash = self.credits = 0
         self.paid: dict[int, Payment] = {}
+        self.shares: dict[tuple[int, int], int] = {}
+        """By payment and invoice, what was let go of."""
         self.asked: list[tuple[int, int | None, str, Payment]] = []
         self.make_rules(20_000, 10, 0)
         for account in NUMBERS:
@@ -184,12 +186,12 @@ class PayingLives(RuleBasedStateMachine):
         if asked is None:
             bill = max((one for one in self.bills.values() if one.account == bill.account), key=lambda one: one.number)
         due, pending = self.owed[bill.account], self.pending(bill.account)
+        offered = self.offered(bill.account)
         unit = unit_of(bill.currency)
         if asked is not None and asked % 4 and due + all_but * unit > 0:
             asked = due + all_but * unit  # about all of it
         elif asked is not None and asked % 8:
             asked = rounded(asked + unit, bill.currency)
-        live = any(one.invoice == bill.number and one.state in LIVE for one in self.paid.values())
         key = self.next_key()
         if (asked or 0) % unit:
             with pytest.raises(EntryRefused, match=f"more decimals than {bill.currency} has"):
@@ -201,7 +203,7 @@ class PayingLives(RuleBasedStateMachine):
         self.asked.append((bill.number, asked, key, payment))
         if not payment.is_accepted:
             assert payment.entry is None
-            self.check_refusal(payment, asked, due, pending)
+            self.check_refusal(payment, asked, due, pending, offered)
             return
         assert payment.amount_micros is not None
         let_go = payment.discount_micros
@@ -211,14 +213,45 @@ class PayingLives(RuleBasedStateMachine):
         assert asked in (None, payment.amount_micros)
         if asked is None:
             assert self.owed[bill.account] == 0
-        if let_go:
-            assert bill.discount is not None
-            assert let_go == bill.discount.amount_micros
-            assert bill.issued_on <= self.today <= bill.discount.last_on
-            assert not live
-            assert self.owed[bill.account] == 0 or bill.number < max(self.bills)
+        shares = payment_rows.shares_of(self.site.cx, payment.id)
+        assert sum(one.paid_micros for one in shares) == payment.amount_micros
+        assert sum(one.discount_micros for one in shares) == let_go
+        left = self.left(bill.account)
+        for one in shares:
+            self.shares[payment.id, one.invoice] = one.discount_micros
+            assert not one.discount_micros or (one.discount_micros == offered[one.invoice] and one.invoice not in left)
+        if self.owed[bill.account] == 0:
+            assert let_go == sum(offered.values()), "who pays all of it takes all discounts"
+        for number in offered.keys() - {one.invoice for one in shares if one.discount_micros}:
+            assert number in left or asked == due, "an invoice that was cleared has its discount"
 
-    def check_refusal(self, payment: Payment, asked: int | None, due: int, pending: int) -> None:
+    def left(self, account: str) -> dict[int, int]:
+        """What is left of an account's invoices, the oldest paid first."""
+        bills = sorted((one for one in self.bills.values() if one.account == account), key=lambda one: one.number)
+        came_in = sum(max(one.charged_micros, 0) for one in bills) - max(self.owed[account], 0)
+        left = {}
+        for bill in bills:
+            paid = min(max(bill.charged_micros, 0), came_in)
+            came_in -= paid
+            left[bill.number] = max(bill.charged_micros, 0) - paid
+        return {number: micros_ for number, micros_ in left.items() if micros_}
+
+    def offered(self, account: str) -> dict[int, int]:
+        """The discounts that an account can have today."""
+        live = {number for number, one in self.paid.items() if one.state in LIVE}
+        touched = {invoice for payment, invoice in self.shares if payment in live}
+        return {
+            number: bill.discount.amount_micros
+            for number, micros_ in self.left(account).items()
+            if (bill := self.bills[number]).discount is not None
+            and number not in touched
+            and bill.issued_on <= self.today <= bill.discount.last_on
+            and bill.discount.amount_micros < micros_
+        }
+
+    def check_refusal(
+        self, payment: Payment, asked: int | None, due: int, pending: int, offered: dict[int, int]
+    ) -> None:
         match payment.reason:
             case "zero-balance":
                 assert 0 <= due <= 3 * MICROS
@@ -229,9 +262,8 @@ class PayingLives(RuleBasedStateMachine):
                 assert due + pending > 0
                 assert due <= 3 * MICROS or (asked or 0) > due
             case "over-amount":
-                bill = self.bills[payment.invoice]
                 assert asked is not None
-                assert asked > due - (bill.discount.amount_micros if bill.discount else 0)
+                assert asked > due - sum(offered.values())
             case _:
                 raise AssertionError(payment)
 
@@ -300,7 +332,7 @@ class PayingLives(RuleBasedStateMachine):
         assert ledger_differences(cx, self.ledger.balances.all()) == []
         for account in NUMBERS:
             assert self.ledger.balances.owed(account) == self.owed[account]
-            assert done(self.payments.pending_of(account)) == self.pending(account)
+            assert done(self.payments.pending_of(account)).micros == self.pending(account)
         stands = {one.id: one for number in self.bills for one in payment_rows.of_invoice(cx, number, limit=1_000)}
         assert {number: one for number, one in stands.items() if one.is_accepted} == self.paid
         for bill in self.bills.values():
