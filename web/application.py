@@ -14,6 +14,7 @@ from web.pages.agent import AgentPages
 from web.pages.audit import AuditPages
 from web.pages.calls import CallsPages
 from web.pages.enrolment import EnrolmentPages
+from web.pages.entries import EntriesPages
 from web.pages.feeds import FeedsPages
 from web.pages.firings import FiringsPages
 from web.pages.invoice_file import InvoiceFile
@@ -23,6 +24,7 @@ from web.pages.monitor import MonitorPages
 from web.pages.options import OptionsPages
 from web.pages.orders import OrdersPages
 from web.pages.overview import OverviewPages
+from web.pages.own_alerts import OwnAlertPages
 from web.pages.paying import PayingPages
 from web.pages.sign_in import SignInPages
 from web.pages.statements import StatementPages
@@ -63,8 +65,10 @@ class ControlPlane:
             FiringsPages(site),
             OrdersPages(site, self._live),
             AccessPages(site),
+            EntriesPages(site),
             AuditPages(site),
             OptionsPages(site),
+            OwnAlertPages(site),
             EnrolmentPages(site),
             StatementPages(site),
             InvoiceSearch(site),

@@ -12,7 +12,7 @@ from control.billing.bill import Bill, Call, Document, ProviderSection
 from control.billing.parts import Part
 from rating.cdr import MICROS
 from rating.numbering import display
-from web.rendering import duration, money
+from web.rendering import duration, money, places_of, units_text
 
 _MONTHS: Final = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -153,26 +153,24 @@ def call_rows(rows: Iterable[Row]) -> Markup:
         "\n".join(
             f'<tr><td>{row.date}</td><td>{row.time}</td><td class="mono">{escape(row.called)}</td>'
             f"<td>{escape(row.place)}</td><td>{escape(row.type)}</td>"
-            f'<td class="amount">{row.duration}</td><td class="amount">{row.charge}</td></tr>'
+            f'<td class="amount">{row.duration}</td><td class="amount keep">{row.charge}</td></tr>'
             for row in rows
         )
     )
 
 
 def _provider(section: ProviderSection, in_all: Sequence[int], places: int, decimals: int | None) -> ProviderView:
-    """`decimals` are given where its calls are shown with so many, all alike, if it takes them for one of them."""
-    charged = places
+    """`decimals` are given where its calls are shown with so many, all alike, if it takes them for one of them;
+    otherwise those of a line and their sum have as many as one of them takes."""
+    old = None
     if decimals is not None:
-        charged = _places(decimals, (call.charge_micros for line in section.lines for call in line.calls))
-    lines = [
-        LineView(
-            display(line.line),
-            money(line.charges_micros, places),
-            calls,
-            [_row(call, charged) for call in line.calls],
-        )
-        for line, calls in zip(section.lines, in_all, strict=True)
-    ]
+        old = _places(decimals, (call.charge_micros for line in section.lines for call in line.calls))
+    lines = []
+    for line, calls in zip(section.lines, in_all, strict=True):
+        alike = places_of([line.charges_micros, *(call.charge_micros for call in line.calls)], places)
+        sum_places, charged = (alike, alike) if old is None else (places, old)
+        rows = [_row(call, charged) for call in line.calls]
+        lines.append(LineView(display(line.line), money(line.charges_micros, sum_places), calls, rows))
     return ProviderView(section.provider, money(section.charges_micros, places), lines)
 
 
@@ -199,7 +197,7 @@ def _row(call: Call, places: int) -> Row:
         display(call.called) if call.calling is None else f"{display(call.called)} from {display(call.calling)}",
         call.place or call.destination or "–",
         call.type if call.reverses is None else f"{call.type}, taken back",
-        duration(call.duration_us) if call.units is None else f"{call.units:,} units",
+        duration(call.duration_us) if call.units is None else units_text(call.units),
         money(call.charge_micros, places),
     )
 

@@ -1,5 +1,6 @@
 """Templates: their environment, what every page knows, and how money, numbers and instants are written."""
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -21,11 +22,12 @@ from web.static_files import StaticFiles
 MENU: Final[dict[Role, tuple[tuple[str, str], ...]]] = {
     Role.STAFF: (
         ("/live", "Live"), ("/accounts", "Accounts"), ("/transactions", "Calls"), ("/invoices", "Invoices"),
-        ("/monitor", "Monitor"), ("/orders", "Orders"), ("/suspense", "Suspense"), ("/feeds", "Feeds"),
+        ("/monitor", "Monitor"), ("/firings", "Firings"), ("/orders", "Orders"), ("/suspense", "Suspense"),
+        ("/feeds", "Feeds"), ("/audit", "Audit"),
     ),
     Role.CUSTOMER: (
         ("/home", "Overview"), ("/transactions", "Calls"), ("/statements", "Statements"), ("/pay", "Pay invoice"),
-        ("/payment-options", "Payment options"),
+        ("/payment-options", "Payment options"), ("/alerts", "Alerts"),
     ),
     Role.OPERATOR: (("/feeds", "Feeds"), ("/orders", "Orders"), ("/health", "Health")),
     Role.AGENT: (("/agent/accounts", "Accounts"), ("/agent/notices", "Notices")),
@@ -58,7 +60,10 @@ def set_up(app: web.Application, static: StaticFiles) -> None:
         "duration": duration,
         "ago": ago,
         "local": local,
-        "seconds": seconds,
+        "quantity": quantity,
+        "units": units_text,
+        "places": places_of,
+        "padded": padded,
         "percent": lambda share: f"{share:.0%}" if share >= 0.1 or not share else f"{share:.1%}",
         "thousands": lambda value: f"{value:,}",
     }
@@ -131,6 +136,32 @@ def seconds(value: object) -> str:
     """A duration in seconds, as exports write it, as h:mm:ss or m:ss."""
     text = bytes(value).decode() if isinstance(value, msgspec.Raw) else str(value)
     return duration(int(Decimal(text) * MICROS))
+
+
+def quantity(call: Mapping[str, Any]) -> str:
+    """What a call was of, as exports write it: its duration, or its units."""
+    return seconds(call["duration"]) if call["units"] is None else units_text(call["units"])
+
+
+def units_text(units: int) -> str:
+    """Messages, or units of data."""
+    return f"{units:,} {'unit' if abs(units) == 1 else 'units'}"
+
+
+def places_of(amounts: Iterable[int | str | None], least: int = 2) -> int:
+    """Decimal places that a table's amounts (micro-units, or written out) are shown with, all alike: as many as one of
+    them takes, and at least so many."""
+    return max([least, *(len(_decimals(amount)) for amount in amounts if amount is not None)])
+
+
+def _decimals(amount: int | str) -> str:
+    return amount.partition(".")[2] if isinstance(amount, str) else f"{abs(amount) % MICROS:06d}".rstrip("0")
+
+
+def padded(amount: str, places: int) -> str:
+    """An amount that is written out, with so many decimal places; it has no more."""
+    whole, _, decimals = amount.partition(".")
+    return f"{whole}.{decimals.ljust(places, '0')}" if places else whole
 
 
 def ago(at: int | None, now: int) -> str:

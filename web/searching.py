@@ -14,6 +14,8 @@ from rating.search.conditions import Condition, SearchError, parse_conditions
 from rating.search.keys import Sort, parse_sort
 from rating.search.search import Page, search_account, search_all
 from rating.search.seeking import lines_of
+from rating.search.where import compile_conditions
+from rating.store.retired import in_words, retired_between
 from web.rendering import zone_of
 from web.site import Site
 
@@ -87,8 +89,8 @@ async def search(site: Site, reach: Reach, asked: Asked) -> Found:
     sort = parse_sort(asked.sort)
     if reach.account is None and sort != _STAFF_SORT:
         raise SearchError(None, "sort", "calls of all accounts are shown newest first", "leave sort out")
-    page = await site.readers.read(_search, reach.account, conditions, sort, asked.after, asked.limit)
-    return Found(page, conditions, sort, sentence.sentence(conditions, page.totals))
+    page, retired = await site.readers.read(_search, reach.account, conditions, sort, asked.after, asked.limit)
+    return Found(page, conditions, sort, sentence.sentence(conditions, page.totals) + retired)
 
 
 def _search(
@@ -98,10 +100,15 @@ def _search(
     sort: Sort,
     after: str | None,
     limit: int,
-) -> Page:
+) -> tuple[Page, str]:
+    """The page, and what its sentence says of months that are asked for and gone."""
+    retired = ""
+    if any(condition.column == "start" for condition in conditions):
+        months = retired_between(cx, *compile_conditions(conditions).starts)
+        retired = f"; those of {in_words(months)} are in the archive, and not searched" if months else ""
     if account is None:
-        return search_all(cx, conditions, after, limit)
-    return search_account(cx, account, lines_of(cx, account), conditions, sort, after, limit)
+        return search_all(cx, conditions, after, limit), retired
+    return search_account(cx, account, lines_of(cx, account), conditions, sort, after, limit), retired
 
 
 async def everything(site: Site, reach: Reach, asked: Asked) -> AsyncIterator[list[dict[str, Any]]]:

@@ -25,7 +25,7 @@ class DiscountState(StrEnum):
     TAKEN = "taken"
     OFFERED = "offered"
     NOT_TAKEN = "not taken"
-    """Its last day is past."""
+    """It cannot be had any more: its last day is past, or its bill is paid without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class Stated:
     state: BillState
     discount: DiscountState | None
     """None for a bill without one."""
+    carried_to: int | None = None
+    """The bill after it, whose total due has what is left of this one; None where nothing is, or none came after."""
 
 
 def stated(
@@ -46,6 +48,7 @@ def stated(
 
     Payments pay what is oldest: what is left of a bill's total due is what is owed now, less what came after it.
     """
+    later: int | None = None
     found, left_micros = [], due_micros
     for bill in bills:
         if bill.total_due_micros <= 0:
@@ -54,14 +57,17 @@ def stated(
             state = BillState.PAST_DUE if today > bill.due_on else BillState.OPEN
         else:
             state = BillState.COMING if left_micros + pending_micros > 0 else BillState.PAID
-        found.append(Stated(bill, state, _discount(bill, today, taken)))
-        left_micros -= bill.charged_micros
+        is_owed = state in (BillState.OPEN, BillState.PAST_DUE)
+        in_time = bill.discount is not None and today <= bill.discount.last_on
+        discount = _discount(bill, is_owed and in_time, taken)
+        found.append(Stated(bill, state, discount, later if is_owed else None))
+        left_micros, later = left_micros - bill.charged_micros, bill.number
     return found
 
 
-def _discount(bill: Bill, today: date, taken: Mapping[int, int]) -> DiscountState | None:
+def _discount(bill: Bill, can_be_had: bool, taken: Mapping[int, int]) -> DiscountState | None:
     if bill.number in taken:
         return DiscountState.TAKEN
     if bill.discount is None:
         return None
-    return DiscountState.OFFERED if today <= bill.discount.last_on else DiscountState.NOT_TAKEN
+    return DiscountState.OFFERED if can_be_had else DiscountState.NOT_TAKEN

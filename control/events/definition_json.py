@@ -301,7 +301,11 @@ def _response(path: str, value: object) -> Response:
 def _raise(fields: Fields) -> RaiseCreditLimit:
     percent = fields.decimal("percent")
     if percent is None or not 0 < percent[0] <= MOST_PERCENT * MICROS:
-        what = "is missing" if percent is None else f"{shown(percent[1])} raises nothing"
-        raise fields.error("percent", what, "write a number above 0, such as 10")
+        remedy = f"write a number above 0 and at most {MOST_PERCENT}, such as 10"
+        if percent is None:
+            raise fields.error("percent", "is missing", remedy)
+        raise fields.error(
+            "percent", f"{shown(percent[1])} {'is too much' if percent[0] > 0 else 'raises nothing'}", remedy
+        )
     at_most = fields.decimal("at_most")
     return RaiseCreditLimit(*percent, *(at_most or (None, None)))

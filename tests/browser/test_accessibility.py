@@ -20,7 +20,7 @@ PAGES = {
     "oscar": ("/orders?state=failed",),
     "carol": (
         "/home", "/transactions?column=place&op=contains&value=London&sort=-charge", "/account", "/payment-options",
-        "/payment-options?done=enrolled",
+        "/payment-options?done=enrolled", "/alerts?done=added",
     ),
     "agnes": (
         "/agent/accounts", "/agent/accounts?column=due&op=%3E&value=much", f"/agent/accounts/{account(6)}",

@@ -24,6 +24,9 @@ FORM = {
     "services": "long-distance", "until": "cleared",
 }  # fmt: skip
 
+BOTH = {"service": "long-distance", "reason": "both", "do": "confirmed"}
+"""A bar or a restore, as it is sent from the page that asks whether it is meant."""
+
 
 @pytest.fixture
 async def web(tmp_path: Path) -> AsyncIterator[WebSite]:
@@ -214,7 +217,7 @@ async def test_services_are_barred_and_restored_with_a_reason(room: ControlRoom,
     page = seen(await stella.get(f"/accounts/{BOB}/access"))
     assert f"{BOBS_LINE} long-distance sw1 ✓ free" in page
     assert "Nothing of this account is barred" in page
-    asked = {"service": "long-distance", "reason": "stolen SIM"}
+    asked = BOTH | {"reason": "stolen SIM"}
     page = seen(await stella.follow(await stella.post(f"/accounts/{BOB}/bar", **asked)))
     assert "1 order was planned" in page
     assert "… planned bar long-distance" in page
@@ -224,7 +227,7 @@ async def test_services_are_barred_and_restored_with_a_reason(room: ControlRoom,
     assert "No orders of this account" in seen(await stella.get(f"/accounts/{ADA}/access"))
     again = seen(await stella.follow(await stella.post(f"/accounts/{BOB}/bar", **asked)))
     assert "No order was needed" in again
-    await stella.follow(await stella.post(f"/accounts/{BOB}/restore", service="long-distance", reason="found"))
+    await stella.follow(await stella.post(f"/accounts/{BOB}/restore", **BOTH | {"reason": "found"}))
     assert await room.barred(BOB) == []
 
 
@@ -234,6 +237,8 @@ async def test_services_are_barred_and_restored_with_a_reason(room: ControlRoom,
         ({"service": "long-distance", "reason": " "}, "say why"),
         ({"reason": "stolen"}, "no service is chosen"),
         ({"service": "telegrams", "reason": "stolen"}, "has no service telegrams"),
+        ({"service": "long-distance", "reason": "x" * 501}, "longer than 500 characters"),
+        ({"service": "telegrams", "reason": "stolen", "do": "confirmed"}, "has no service telegrams"),
     ],
 )
 async def test_a_bar_without_service_or_reason_is_refused_in_place(
@@ -247,10 +252,31 @@ async def test_a_bar_without_service_or_reason_is_refused_in_place(
     assert (await room.barred(BOB), await room.orders()) == ([], [])
 
 
+async def test_nothing_is_ticked_and_nothing_done_before_it_is_confirmed(room: ControlRoom, stella: Visitor) -> None:
+    fresh = await stella.get(f"/accounts/{BOB}/access")
+    assert 'value="long-distance"' in fresh
+    assert " checked" not in fresh
+    asked = {"service": "long-distance", "reason": "stolen <SIM>"}
+    page = await (await stella.post(f"/accounts/{BOB}/bar", **asked)).text()
+    said = seen(page)
+    assert "Bar long-distance of Bob & Sons? Nothing is done yet" in said
+    assert all(words in said for words in (BOB, "1 line", BOBS_LINE, "sw1", "stolen <SIM>", "“service suspended”"))
+    assert (value_of(page, "service"), value_of(page, "reason")) == ("long-distance", "stolen <SIM>")
+    back = await (await stella.post(f"/accounts/{BOB}/bar", **asked, do="change")).text()
+    assert value_of(back, "reason") == "stolen <SIM>"
+    assert re.search(r'value="long-distance" checked', back)
+    assert (await room.barred(BOB), await room.orders()) == ([], [])
+    await stella.post(f"/accounts/{BOB}/bar", **asked, do="confirmed")
+    asks = seen(await (await stella.post(f"/accounts/{BOB}/restore", **asked)).text())
+    assert f"Restore long-distance of Bob & Sons? Nothing is done yet. Account {BOB}" in asks
+    assert "✕ barred stolen <SIM> (stella" in asks
+    assert len(await room.barred(BOB)) == 1
+
+
 async def test_orders_are_filtered_by_account_and_state(stella: Visitor) -> None:
     assert "No orders yet" in seen(await stella.get("/orders"))
     for account in (ADA, BOB):
-        await stella.post(f"/accounts/{account}/bar", service="long-distance", reason="both")
+        await stella.post(f"/accounts/{account}/bar", **BOTH)
     assert ADAS_LINE in seen(await stella.get("/orders"))
     only = seen(await stella.get(f"/orders?account={BOB}&state=planned"))
     assert BOBS_LINE in only
@@ -267,7 +293,7 @@ async def test_held_orders_are_released_or_dropped_with_a_remark(
     web: WebSite, room: ControlRoom, stella: Visitor
 ) -> None:
     for account in (ADA, BOB):
-        await stella.post(f"/accounts/{account}/bar", service="long-distance", reason="both")
+        await stella.post(f"/accounts/{account}/bar", **BOTH)
     await hold_all(web)
     olga = await web.visitor("olga")
     assert "Held: 2 wait for somebody to look" in seen(await olga.get("/orders"))
@@ -295,7 +321,7 @@ async def fail_all(web: WebSite, state: State = State.FAILED) -> None:
 async def test_an_order_that_came_to_nothing_is_tried_again(
     web: WebSite, room: ControlRoom, stella: Visitor, state: State
 ) -> None:
-    await stella.post(f"/accounts/{BOB}/bar", service="long-distance", reason="both")
+    await stella.post(f"/accounts/{BOB}/bar", **BOTH)
     assert "Try again" not in seen(await stella.get("/orders"))
     await fail_all(web, state)
     olga = await web.visitor("olga")
@@ -309,7 +335,7 @@ async def test_an_order_that_came_to_nothing_is_tried_again(
 
 
 async def test_an_order_is_tried_again_on_the_page_of_its_account(web: WebSite, stella: Visitor) -> None:
-    await stella.post(f"/accounts/{BOB}/bar", service="long-distance", reason="both")
+    await stella.post(f"/accounts/{BOB}/bar", **BOTH)
     await fail_all(web)
     page = await stella.get(f"/accounts/{BOB}/access")
     assert "✕ failed Try again" in seen(page)
@@ -321,7 +347,7 @@ async def test_an_order_is_tried_again_on_the_page_of_its_account(web: WebSite, 
 
 
 async def test_an_order_that_is_not_to_be_tried_again_says_why(web: WebSite, stella: Visitor) -> None:
-    await stella.post(f"/accounts/{BOB}/bar", service="long-distance", reason="both")
+    await stella.post(f"/accounts/{BOB}/bar", **BOTH)
     said = seen(await (await stella.post("/orders/1/retry")).text())
     assert "Nothing was sent: order 1 is planned" in said
     assert (await stella.post("/orders/99/retry")).status == 404
@@ -350,7 +376,7 @@ async def test_a_payment_that_cannot_be_is_refused_in_place(web: WebSite, stella
 
 
 async def test_the_audit_log_tells_who_did_what_and_why(web: WebSite, stella: Visitor) -> None:
-    await stella.post(f"/accounts/{BOB}/bar", service="long-distance", reason="=stolen")
+    await stella.post(f"/accounts/{BOB}/bar", **BOTH | {"reason": "=stolen"})
     axel = await web.visitor("axel")
     page = await axel.get("/audit")
     assert f"stella bar account {BOB} long-distance: =stolen" in seen(page)

@@ -51,6 +51,7 @@ POSTS = (
     ("/api/v1/account-events", EVENT, "/api/v1/account-events", "201"),
     ("/api/v1/account-events/1/pause", None, "/api/v1/account-events/{event}/pause", "200"),
     (f"{ACCOUNT}/payments", {"amount": "0.50"}, "/api/v1/accounts/{account}/payments", "202"),
+    (f"{ACCOUNT}/credits", {"amount": "0.50", "reason": "goodwill"}, "/api/v1/accounts/{account}/credits", "201"),
     (f"{ACCOUNT}/restore", {"reason": "by mistake"}, "/api/v1/accounts/{account}/restore", "202"),
 )
 WITHOUT_BODY = re.compile(r"delete|post .*/(pause|resume|retry)")

@@ -184,6 +184,21 @@ class PaymentAnswer(Struct):
     """How a customer's payment stands: requested, batched, submitted, settled, returned …"""
 
 
+class EntryMade(Struct):
+    """An entry that was made in an account's ledger."""
+
+    id: int
+    kind: str
+    """credit, or reversal of another one."""
+    amount: Amount
+    """In the account's favour; below zero where it takes another entry back."""
+    currency: str
+    reverses: int | None
+    """The entry that it takes back."""
+    balance_due: Amount
+    """What the account owes now of what was billed; negative is in its favour."""
+
+
 class PaymentPage(Struct):
     """Some entries of an account, the newest first."""
 

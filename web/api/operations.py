@@ -59,7 +59,13 @@ class OperationsAPI:
         known_only(request.query)
         feeds = [
             shapes.FeedAnswer(
-                feed.name, feed.type, feed.where, feed.state, list(map(_source, feed.sources)), feed.notes
+                feed.name,
+                feed.type,
+                feed.where,
+                feed.state,
+                list(map(_source, feed.sources)),
+                feed.notes,
+                feed.live_sessions,
             )
             for feed in await self._site.feeds()
         ]

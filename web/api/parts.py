@@ -4,6 +4,7 @@ from web.api.account_events import AccountEventsAPI
 from web.api.accounts import AccountsAPI
 from web.api.description import Description
 from web.api.enrolment import EnrolmentAPI
+from web.api.entries import EntriesAPI
 from web.api.firings import FiringsAPI
 from web.api.idempotency import KeptAnswers
 from web.api.invoices import InvoicesAPI
@@ -20,6 +21,7 @@ Part = (
     | AccountEventsAPI
     | FiringsAPI
     | PaymentsAPI
+    | EntriesAPI
     | InvoicesAPI
     | EnrolmentAPI
     | OperationsAPI
@@ -37,6 +39,7 @@ def api_parts(site: Site) -> tuple[Part, ...]:
         AccountEventsAPI(site, kept),
         FiringsAPI(site, kept),
         PaymentsAPI(site, kept),
+        EntriesAPI(site, kept),
         InvoicesAPI(site),
         EnrolmentAPI(site, kept),
         OperationsAPI(site),

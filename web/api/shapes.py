@@ -263,6 +263,7 @@ class FeedAnswer(Struct):
     state: str
     sources: list[SourceAnswer]
     notes: list[str]
+    live_sessions: Count | None
 
 
 class FeedPage(Struct):

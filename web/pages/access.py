@@ -25,6 +25,10 @@ from web.routing import STAFF, Route
 from web.site import Site
 
 LONGEST_REASON: Final = 500
+CONFIRMED: Final = "confirmed"
+"""The button that has seen what it does."""
+CHANGE: Final = "change"
+"""The button that leads back to the form, with what was typed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +49,9 @@ class AccessPages:
         """What these pages serve."""
         one = "/accounts/{account}"
         return (
-            Route("GET", f"{one}/access", self._access, STAFF, "What to bar or restore, to be confirmed", "account"),
-            Route("POST", f"{one}/bar", self._bar, STAFF, "Bar services of an account, with a reason", "account"),
-            Route("POST", f"{one}/restore", self._restore, STAFF, "Restore services, with a reason", "account"),
+            Route("GET", f"{one}/access", self._access, STAFF, "What to bar or restore", "account"),
+            Route("POST", f"{one}/bar", self._bar, STAFF, "Bar services, once that is confirmed", "account"),
+            Route("POST", f"{one}/restore", self._restore, STAFF, "Restore services, once confirmed", "account"),
             Route("GET", f"{one}/payments", self._fresh, STAFF, "The form for a payment received", "account"),
             Route("POST", f"{one}/payments", self._pay, STAFF, "A payment received", "account"),
         )
@@ -93,18 +97,36 @@ class AccessPages:
 
     async def _change(self, request: web.Request, action: str) -> web.StreamResponse:
         account, form = self._account(request), await typed_form(request)
+        if form.get("do") == CHANGE:
+            return await self._access_page(request, form, action, None)
         try:
-            services, reason = form.getall("service", []), form.get("reason", "").strip()
-            if not services:
-                raise FormRefused("service", "no service is chosen: tick some")
-            if not reason:
-                raise FormRefused("reason", "say why: it goes into the audit log")
-            if len(reason) > LONGEST_REASON:
-                raise FormRefused("reason", f"the reason is longer than {LONGEST_REASON} characters")
+            services, reason = _services_and_reason(form)
+            if form.get("do") != CONFIRMED:
+                return await self._confirm_page(request, action, services, reason)
             orders = await self._order(account.account, action, services, principal_of(request).actor, reason)
         except FormRefused as refused:
             return await self._access_page(request, form, action, refused)
         raise web.HTTPSeeOther(URL(f"/accounts/{account.account}/access").with_query(planned=len(orders)))
+
+    async def _confirm_page(
+        self, request: web.Request, action: str, services: list[str], reason: str
+    ) -> web.StreamResponse:
+        """What would be done, with each line of it. Nothing is done yet. Raises FormRefused."""
+        account = self._account(request)
+        lines = await self._site.readers.read(_lines_with_reasons, account.account)
+        touched = [one for one in lines if one.line.service in services and one.line.switch]
+        if missing := [service for service in services if service not in {one.line.service for one in touched}]:
+            raise FormRefused("service", f"account {account.account} has no service {missing[0]} at a switch")
+        context = {
+            "account": account,
+            "action": action,
+            "touched": touched,
+            "numbers": len({one.line.line for one in touched}),
+            "services": list(dict.fromkeys(one.line.service for one in touched)),
+            "reason": reason,
+            "message": bars.REASON_FOR_THE_SWITCH,
+        }
+        return render(request, "access_confirm.html", context)
 
     async def _order(self, account: str, action: str, services: list[str], actor: str, reason: str) -> list[Order]:
         do = self._site.room.bar if action == "bar" else self._site.room.restore
@@ -128,6 +150,7 @@ class AccessPages:
             "typed": {name: form.get(name, "") for name in ("amount", "remark")},
             "refused": refused,
             "owed_micros": self._site.exposure.of(request.match_info["account"], self._site.clock()),
+            "due_micros": self._site.exposure.balance_due(request.match_info["account"]),
         }
         return render(request, "payment.html", context)
 
@@ -152,6 +175,18 @@ class AccessPages:
         if account is None:
             raise NotFound
         return account
+
+
+def _services_and_reason(form: MultiMapping[str]) -> tuple[list[str], str]:
+    """What is to be barred or restored, and why. Raises FormRefused."""
+    services, reason = form.getall("service", []), form.get("reason", "").strip()
+    if not services:
+        raise FormRefused("service", "no service is chosen: tick some")
+    if not reason:
+        raise FormRefused("reason", "say why: it goes into the audit log")
+    if len(reason) > LONGEST_REASON:
+        raise FormRefused("reason", f"the reason is longer than {LONGEST_REASON} characters")
+    return services, reason
 
 
 def _amount(form: MultiMapping[str]) -> int | None:

@@ -1,13 +1,24 @@
 """Feeds, for operations: when each source was last heard, how much it sends, and what is wrong with it."""
 
-from typing import Any
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
 
 from aiohttp import web
 
+from access.orders import State as OrderState
+from control.alerts.alert import State as AlertState
 from web.live import LiveParts
 from web.rendering import render
 from web.routing import OPERATIONS, Route
 from web.site import Site
+
+ORDER_STATES: Final = (
+    OrderState.PLANNED, OrderState.SENT, OrderState.ACKNOWLEDGED, OrderState.UNKNOWN, OrderState.HELD,
+    OrderState.FAILED,
+)  # fmt: skip
+"""Of orders that are not done with; FAILED ones wait for somebody to try again."""
+MAIL_STATES: Final = (AlertState.WAITING, AlertState.SENDING, AlertState.UNKNOWN, AlertState.FAILED)
 
 
 class FeedsPages:
@@ -51,10 +62,22 @@ class FeedsPages:
             "accounts": len(self._site.directory.accounts),
             "lines": self._site.directory.lines,
             "tariffs": len(self._site.directory.tariffs),
-            "suspended": await self._site.readers.read(_suspended),
+            "commits": owner.commits,
+            **await self._site.readers.read(_waiting),
         }
 
 
-def _suspended(cx: Any) -> int:
-    (number,) = cx.execute("SELECT count(*) FROM suspense WHERE state = 'open'").fetchone()
-    return int(number)
+def _waiting(cx: sqlite3.Connection) -> dict[str, Any]:
+    """What of each kind is not done with: suspended records, access orders and mails by state. One read."""
+    (suspended,) = cx.execute("SELECT count(*) FROM suspense WHERE state = 'open'").fetchone()
+    return {
+        "suspended": suspended,
+        "orders": _by_state(cx, "access_orders", ORDER_STATES),
+        "mails": _by_state(cx, "alerts", MAIL_STATES),
+    }
+
+
+def _by_state(cx: sqlite3.Connection, table: str, states: Sequence[str]) -> dict[str, int]:
+    """How many rows of a table are in each of some states: of these few, as its index has them."""
+    sql = f"SELECT count(*) FROM {table} WHERE state = ?"  # noqa: S608  # a table of ours
+    return {state: cx.execute(sql, (state,)).fetchone()[0] for state in states}

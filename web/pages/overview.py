@@ -76,7 +76,15 @@ class OverviewPages:
         if account is None:
             raise NotFound
         calls, days = await self._site.readers.read(_calls_and_days, account, self._site.clock())
-        return {"account": account, "used": usage_of(self._site, account), "calls": calls, "days": days}
+        due_micros = self._site.exposure.balance_due(account.account)
+        return {
+            "account": account,
+            "used": usage_of(self._site, account),
+            "due_micros": due_micros,
+            "is_payable": due_micros > 0 and self._site.enrolments.is_enrolled(account.account),
+            "calls": calls,
+            "days": days,
+        }
 
 
 def _calls_and_days(

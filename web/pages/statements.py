@@ -12,11 +12,12 @@ from yarl import URL
 
 from control.billing import bill_rows
 from control.billing.bill import Bill
+from control.billing.bill_zones import zones_of
 from control.currency import rounded
 from control.ledger import history
 from control.ledger.history import Change
 from control.payments import payment_rows
-from control.payments.payment import Payment
+from control.payments.payment import Payment, Pending
 from control.users import Role
 from rating.account import Account
 from web.pages.invoices import first_unbilled_day, is_on_paper, local_day, on_paper
@@ -74,6 +75,7 @@ class StatementPages:
             "payment_of": kept.payments,
             "invoice_of": {bill.entry: bill.number for bill in kept.bills},
             "taken": kept.discounts,
+            "zones": kept.zones,
             "flags": kept.refused if role in AUDITORS else (),
             "next_page": URL(path).with_query(before=kept.changes[CHANGES - 1].entry.id) if more else None,
             "first_page": path if before is not None else None,
@@ -84,12 +86,11 @@ class StatementPages:
         site = self._site
         now, due_micros = site.clock(), site.exposure.balance_due(account.account)
         today: date = local_day(now, account.account, site)
-        zone = ZoneInfo(account.timezone)
-        unbilled_from = first_unbilled_day(kept.bills[0], zone) if kept.bills else None
+        unbilled_from = first_unbilled_day(kept.bills[0], kept.zones[kept.bills[0].number]) if kept.bills else None
         return {
-            "stated": stated(kept.bills, due_micros, kept.pending_micros, today, kept.discounts),
+            "stated": stated(kept.bills, due_micros, kept.pending.micros, today, kept.discounts),
             "due_micros": due_micros,
-            "pending_micros": kept.pending_micros,
+            "pending": kept.pending,
             "unbilled_micros": rounded(site.exposure.unbilled(account.account, now), account.currency),
             "unbilled_from": unbilled_from,
             "unbilled_calls": _calls_since(unbilled_from, account.account, role),
@@ -101,25 +102,29 @@ class Kept:
     """What is stored of an account's bills and payments."""
 
     bills: list[Bill]
+    zones: dict[int, ZoneInfo]
+    """In which each bill tells its period, by number: the account's of then, not that of today."""
     changes: list[Change]
     """Of its balance: a page of them, and one more where there are more."""
     payments: dict[int, Payment]
     """Those that the customer made, by the entries among the changes."""
     discounts: dict[int, int]
     refused: list[Payment]
-    pending_micros: int
+    pending: Pending
 
 
 def _kept(cx: sqlite3.Connection, account: str, before: int | None) -> Kept:
     """One read."""
     changes = history.changes(cx, account, limit=CHANGES + 1, before=before)
+    bills = bill_rows.bills_of(cx, account, limit=MOST)
     return Kept(
-        bill_rows.bills_of(cx, account, limit=MOST),
+        bills,
+        zones_of(cx, [bill.number for bill in bills]),
         changes,
         payment_rows.by_entries(cx, [change.entry.id for change in changes]),
         payment_rows.discounts_of(cx, account),
         payment_rows.refused_of(cx, account),
-        payment_rows.pending_micros(cx, account),
+        payment_rows.pending(cx, account),
     )
 
 

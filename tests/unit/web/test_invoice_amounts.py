@@ -1,4 +1,5 @@
-"""Amounts on an invoice: with the currency's decimals, or as many more as each takes; and the line that rounds them."""
+"""Amounts on an invoice: with the currency's decimals, or as many more as they take, those of a table all alike; and
+the line that rounds them."""
 
 import io
 from datetime import date
@@ -47,15 +48,15 @@ def an_old_bill(document: Document, decimals: int) -> Bill:
 @pytest.mark.parametrize(
     ("currency", "charges", "calls", "line", "rounding", "total"),
     [
-        ("USD", [90_000, 12_300, 22_987_800], ["0.09", "0.0123", "22.9878"], "23.0901", "−0.0001", "23.09"),
-        ("USD", [20_000_000, 3_095_000], ["20.00", "3.095"], "23.095", "0.005", "23.10"),
+        ("USD", [90_000, 12_300, 22_987_800], ["0.0900", "0.0123", "22.9878"], "23.0901", "−0.0001", "23.09"),
+        ("USD", [20_000_000, 3_095_000], ["20.000", "3.095"], "23.095", "0.005", "23.10"),
         ("USD", [20_000_000], ["20.00"], "20.00", None, "20.00"),
         ("USD", [-20_000_100], ["−20.0001"], "−20.0001", "0.0001", "−20.00"),
-        ("JPY", [1_234_500_000, 65_000_000], ["1,234.5", "65"], "1,299.5", "0.5", "1,300"),
-        ("KWD", [1_200_000, 34_500], ["1.200", "0.0345"], "1.2345", "0.0005", "1.235"),
+        ("JPY", [1_234_500_000, 65_000_000], ["1,234.5", "65.0"], "1,299.5", "0.5", "1,300"),
+        ("KWD", [1_200_000, 34_500], ["1.2000", "0.0345"], "1.2345", "0.0005", "1.235"),
     ],
 )
-def test_amounts_have_the_currencys_decimals_or_as_many_as_they_take(
+def test_amounts_have_the_currencys_decimals_or_as_many_as_one_of_a_table_takes(
     currency: str, charges: list[int], calls: list[str], line: str, rounding: str | None, total: str
 ) -> None:
     document = a_document(*charges)

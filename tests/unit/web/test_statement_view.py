@@ -56,7 +56,24 @@ def test_a_discount_is_offered_until_its_last_day_or_was_taken(
     day: int, taken: dict[int, int], state: DiscountState
 ) -> None:
     today = date(2026, 11, 30) if day == 30 else date(2026, 12, 1)
-    assert [one.discount for one in stated([a_bill()], 0, 0, today, taken)] == [state]
+    assert [one.discount for one in stated([a_bill()], MICROS, 0, today, taken)] == [state]
+
+
+@pytest.mark.parametrize("pending", [0, 1])
+def test_a_discount_is_not_offered_on_a_bill_that_nothing_is_left_of(pending: int) -> None:
+    (one,) = stated([a_bill()], 0, pending * MICROS, date(2026, 11, 30), {})
+    assert one.state is (BillState.COMING if pending else BillState.PAID)
+    assert one.discount is DiscountState.NOT_TAKEN
+
+
+@pytest.mark.parametrize(
+    ("due", "carried"), [(250, [None, 2, 1]), (150, [None, 2, None]), (50, [None, None, None]), (0, [None, None, None])]
+)
+def test_what_is_left_of_a_bill_is_carried_to_the_one_after_it(due: int, carried: list[int | None]) -> None:
+    plain = {"adjustments": 0, "payments": 0}
+    bills = [a_bill(number=2, **plain), a_bill(0, 100, number=1, **plain), a_bill(0, 100, number=0, **plain)]
+    found = stated(bills, due * MICROS, 0, date(2026, 12, 20), {})
+    assert [one.carried_to for one in found] == carried
 
 
 def test_a_bill_without_a_discount_has_none_to_tell_of() -> None:
