@@ -12,7 +12,7 @@ import msgspec
 
 from access import order_rows, planning
 from access.orders import Action, Order, State
-from access.target import Target
+from access.target import Target, TargetKey
 from control.alerts import alert_rows
 from control.alerts.alert import BarConfirmed, Medium
 from control.breaker import Breaker
@@ -199,6 +199,11 @@ def orders_behind(cx: sqlite3.Connection, account: str, firing: int) -> list[Ord
     targets = dict.fromkeys(reason.target for reason in _of_firing(cx, firing) if reason.target.key not in known)
     others = (latest_of(cx, account, target) for target in targets)
     return own + [order for order in others if order is not None and order.action is Action.BAR]
+
+
+def ways_back(cx: sqlite3.Connection, firing: int) -> dict[TargetKey, str]:
+    """Until when a firing bars its targets."""
+    return {reason.target.key: reason.until for reason in _of_firing(cx, firing)}
 
 
 def are_confirmed(cx: sqlite3.Connection, account: str, firing: int) -> bool:

@@ -1,26 +1,17 @@
-"""Currencies: how many decimals they have (ISO 4217, minor units), and amounts brought to what can be paid."""
+"""Amounts brought to what can be paid in their currency, and shown so."""
 
 from typing import Final
 
+from rating.currencies import DECIMALS, USUAL
 from rating.money import format_micros
 
-_DECIMALS: Final = {
-    0: (
-        "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF",
-        "XPF",
-    ),
-    3: ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"),
-    4: ("CLF", "UYW"),
-}  # fmt: skip
-_UNUSUAL: Final = {currency: decimals for decimals, currencies in _DECIMALS.items() for currency in currencies}
-USUAL: Final = 2
 MOST: Final = 6
 """An amount is kept in millionths."""
 
 
 def decimals_of(currency: str) -> int:
     """The decimals of a currency; 2 for one that is not known."""
-    return _UNUSUAL.get(currency, USUAL)
+    return DECIMALS.get(currency, USUAL)
 
 
 def unit_of(currency: str) -> int:

@@ -14,6 +14,7 @@ from access.sessions import LiveSession, LiveSessions
 from control.account_control import AccountControl
 from control.alerts.courier import Courier
 from control.alerts.mail import Mailer, Tls
+from control.alerts.texts import Wording
 from control.billing.billed import Billed
 from control.billing.biller import Biller
 from control.breaker import Breaker
@@ -151,4 +152,7 @@ def _courier(config: Config, store: SqliteStore, control: AccountControl, clock:
     mailer = Mailer(
         mail.smtp.host, mail.smtp.port, mail.sender, tls=Tls(mail.tls), user=mail.user, password=mail.password
     )
-    return Courier(store, mailer, clock, orders_of=control.orders_of, provider=mail.provider)
+    wording = Wording(config.web.public_url if config.web else None, mail.amounts)
+    return Courier(
+        store, mailer, clock, orders_of=control.orders_of, wording_of=lambda _: wording, provider=mail.provider
+    )

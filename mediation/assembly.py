@@ -18,6 +18,7 @@ from mediation.directory_builder import DirectoryBuilder
 from mediation.feed_set import FeedSet
 from mediation.formats.source_formats import SourceFormats
 from mediation.fronts import Fronts
+from mediation.ordered_runs import OrderedRuns
 from mediation.pipeline.front import Front
 from mediation.pipeline.metrics import PipelineMetrics
 from mediation.pipeline.owner import StoreOwner
@@ -56,6 +57,7 @@ class Parts:
     acting: Acting
     enrolments: Enrolments
     payments: Payments
+    ordered_runs: OrderedRuns
 
 
 async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int], registry: CollectorRegistry) -> Parts:
@@ -111,6 +113,7 @@ async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int],
         acting,
         await Enrolments.load(store, clock, acting.wake),
         Payments(store, acting.room.ledger, clock, acting.acted),
+        OrderedRuns(config.file, store, clock),
     )
 
 
@@ -134,5 +137,5 @@ async def control_plane(
         enrolments=parts.enrolments,
         payments=parts.payments,
     )
-    parts.feeds.answer_others(Messages(site).taker)
+    parts.feeds.answer_others(Messages(site, parts.ordered_runs.order).taker)
     return ControlPlane(site)

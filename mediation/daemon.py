@@ -17,6 +17,7 @@ from mediation import (
     writer_bills,
     writer_enrolments,
     writer_rerating,
+    writer_retiring,
     writer_rules,
     writer_socket,
     writer_suspense,
@@ -122,13 +123,15 @@ class Daemon:
 
     async def _take_commands(self, stack: contextlib.AsyncExitStack, parts: Parts) -> None:
         """Listen to the commands that hand over what they have to write."""
-        commands = writer_socket.application(parts.provisions, self._ops.counters)
+        commands = writer_socket.application(parts.provisions, self._clock, self._ops.counters)
         writer_users.add_routes(commands, parts.users)
         writer_suspense.add_routes(commands, parts.recycler)
-        writer_enrolments.add_routes(commands, parts.enrolments)
+        writer_enrolments.add_routes(commands, parts.enrolments, self._clock)
         writer_rules.add_routes(commands, parts.store, self._clock)
         writer_bills.add_routes(commands, parts.acting.biller)
         writer_rerating.add_routes(commands, parts.store, parts.owner, self._clock)
+        retiring = writer_retiring.retiring_beside(parts.store, parts.owner, self._clock)
+        writer_retiring.add_routes(commands, retiring)
         await writer_socket.listen(await self._runner(stack, commands), self._config.store.path)
         path = writer_socket.socket_path(self._config.store.path)
         stack.callback(path.unlink, missing_ok=True)

@@ -239,7 +239,8 @@ class FeedSet:
             sources = [self._source(name, section.quiet_after_s, {}) for name in names]
             state = "open" if self._open else "closed"
             where = self._addresses.get(section.name, str(section.listen))
-            yield FeedStatus(section.name, section.type, where, state, sources, feed.status().notes())
+            stands = feed.status()
+            yield FeedStatus(section.name, section.type, where, state, sources, stands.notes(), stands.live)
 
     def _source(self, name: str, quiet_after_s: int, gaps: Mapping[int, int]) -> SourceStatus:
         number, now = self._sources[name], self._clock()

@@ -62,6 +62,12 @@ class Fronts:
         told = Follow(str(self._store), self._oldest_at, default_tariff, self._formats.plans)
         await asyncio.gather(*(link.follow(told) for link in self._links))
 
+    async def keep_from(self, oldest_at: int) -> None:
+        """Starts before an instant are `too-old` from now on. Raises FrontGone."""
+        if oldest_at != self._oldest_at:
+            self._oldest_at = oldest_at
+            await self.follow(self._default_tariff)
+
     async def follow_plans(self) -> None:
         """The dial plans have changed: read numbers by them. Raises FrontGone."""
         await self.follow(self._default_tariff)

@@ -15,8 +15,9 @@ from mediation.pipeline.owner import StoreOwner
 from rating.account import Account
 from rating.counters import Counters
 from rating.directory import Directory
-from rating.store.port import Provisioned, Store
-from rating.tariff import TariffText, parse_tariff
+from rating.store.port import Noted, Provisioned, Store, unnoted
+from rating.store.retired import retired_sums
+from rating.tariff import Tariff, TariffText, parse_tariff
 
 log: Final = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ async def _nowhere_else(_default_tariff: str | None) -> None:
 
 
 class Provisions:
-    """Takes imports while the daemon runs; each is in force when its call returns."""
+    """Takes imports while the daemon runs; each is in force when its call returns, and `noted` in its transaction."""
 
     def __init__(
         self,
@@ -49,12 +50,12 @@ class Provisions:
         self._clock = clock
         self._turn = asyncio.Lock()
 
-    async def import_accounts(self, text: str) -> int:
+    async def import_accounts(self, text: str, noted: Noted = unnoted) -> int:
         """An accounts.csv, all or nothing; how many. Raises ProvisioningError."""
         # At a standstill: a snapshot of the counters between the import and what follows from it would be of periods
         # that the accounts no longer have.
         async with self._turn, self._owner.standstill():
-            number = await self._store.import_accounts(text, self._clock())
+            number = await self._store.import_accounts(text, self._clock(), noted)
             directory = await self._built()
             if self._owner.counters.follow(directory.accounts):
                 log.info("the zone or cycle day of accounts with usage has changed: counting all transactions again")
@@ -64,25 +65,25 @@ class Provisions:
             await self._put_in_force(directory)
             return number
 
-    async def import_lines(self, text: str) -> int:
+    async def import_lines(self, text: str, noted: Noted = unnoted) -> int:
         """A lines.csv, all or nothing; how many. Raises ProvisioningError."""
         async with self._turn:
-            number = await self._store.import_lines(text)
+            number = await self._store.import_lines(text, noted)
             await self._put_in_force(await self._built())
             return number
 
-    async def import_favourites(self, text: str) -> int:
+    async def import_favourites(self, text: str, noted: Noted = unnoted) -> int:
         """A favourites.csv, all or nothing; how many numbers. Raises ProvisioningError."""
         async with self._turn:
-            number = await self._store.import_favourites(text)
+            number = await self._store.import_favourites(text, noted)
             await self._put_in_force(await self._built())
             return number
 
-    async def import_tariff(self, text: TariffText) -> int:
+    async def import_tariff(self, text: TariffText, noted: Callable[[Tariff], Noted] = lambda _: unnoted) -> int:
         """A tariff with its deck; its version's number. Raises TariffError."""
         tariff = await asyncio.to_thread(parse_tariff, text)
         async with self._turn:
-            number = await self._store.import_tariff(text, tariff, self._clock())
+            number = await self._store.import_tariff(text, tariff, self._clock(), noted(tariff))
             await self._put_in_force(await self._built())
             return number
 
@@ -106,13 +107,13 @@ class Provisions:
         return built
 
 
-async def import_accounts_alone(store: Store, text: str, now: int) -> int:
+async def import_accounts_alone(store: Store, text: str, now: int, noted: Noted = unnoted) -> int:
     """Import an accounts.csv into a store that no daemon owns; how many. Raises ProvisioningError.
 
     The stored counters follow if the zone or cycle day of an account has changed.
     """
     counters = await load_counters(store, _by_number(await store.provisioned()))
-    number = await store.import_accounts(text, now)
+    number = await store.import_accounts(text, now, noted)
     if counters.follow(_by_number(await store.provisioned())):
         await recount_into(counters, store)
         await store.save_snapshot(counters.covers_id, counters.parts())
@@ -140,6 +141,9 @@ async def recount_into(counters: Counters, store: Store) -> None:
 
 async def _replay(counters: Counters, store: Store) -> None:
     replayed = 0
+    if not counters.covers_id:  # a snapshot has them already
+        for some in await store.read(lambda cx: list(retired_sums(cx))):
+            counters.count_retired(some)
     async for chunk in store.replay(counters.covers_id):
         for transaction in chunk:
             counters.count(

@@ -9,6 +9,7 @@ from mediation.assembly import Parts
 from mediation.bill_schedule import BillSchedule
 from mediation.config import Config, PopFeed, read_config
 from mediation.reload import Reload, Reloadable
+from mediation.retention import RetentionSchedule
 from mediation.sd_notify import ServiceManager
 from mediation.watchdog import Watchdog, WriterWatch
 from rating.dial_plan import DialPlan
@@ -44,11 +45,20 @@ def supervise(
     )
     reloads = Reload(config, lambda: read_config(config.file), reloadable, manager)
     tasks = [asyncio.create_task(reloads.run(reload), name="reloads")]
+    tasks.append(asyncio.create_task(parts.ordered_runs.run(), name="ordered bill runs"))
     if config.billing is not None and config.billing.scheduled:
         schedule = BillSchedule(
             config.file, lambda: parts.front.directory.accounts.values(), config.billing.after_s, clock
         )
         tasks.append(asyncio.create_task(schedule.run(), name="bill schedule"))
+    if config.store.retention_months:
+
+        async def keep_from(oldest: int) -> None:
+            parts.front.oldest_at = oldest
+            await parts.fronts.keep_from(oldest)
+
+        retention = RetentionSchedule(config.file, store, config.store.retention_months, keep_from, clock)
+        tasks.append(asyncio.create_task(retention.run(), name="retention"))
     if manager.watchdog_us:
         watch = WriterWatch(
             lives=lives,

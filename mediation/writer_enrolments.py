@@ -4,6 +4,7 @@ The running daemon takes it at its socket beside the store; a command that has t
 same service.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -11,38 +12,32 @@ from aiohttp import web
 
 from control.enrolment import Enrolments
 from mediation.feeds.problems import json_response, problem
+from mediation.imported import CSVFile
 from rating.provisioning import ProvisioningError
 from rating.store.port import Store
 
 PATH: Final = "/import/enrolments"
 
 
-class EnrolmentsFile(msgspec.Struct, frozen=True):
-    """The file's text, and who imports it."""
-
-    text: str
-    actor: str
-
-
-def add_routes(app: web.Application, enrolments: Enrolments) -> None:
+def add_routes(app: web.Application, enrolments: Enrolments, clock: Callable[[], int]) -> None:
     """Let the daemon take the file at its socket, to which only its own user has access."""
 
     async def take(request: web.Request) -> web.Response:
         try:
-            file = msgspec.json.decode(await request.read(), type=EnrolmentsFile)
+            file = msgspec.json.decode(await request.read(), type=CSVFile)
         except msgspec.MsgspecError as error:
             return problem(422, f"not a file of enrolments: {error}")
         try:
-            return json_response({"imported": await enrolments.import_csv(file.text, file.actor)})
+            imported = await enrolments.import_csv(file.text, file.actor, file.noted("enrolments", clock))
+            return json_response({"imported": imported})
         except ProvisioningError as refused:
             return json_response({"errors": [str(error) for error in refused.errors]}, 422)
 
     app.router.add_post(PATH, take)
 
 
-async def import_enrolments_alone(store: Store, body: bytes, now: int) -> int:
+async def import_enrolments_alone(store: Store, file: CSVFile, now: int) -> int:
     """Import a file into a store that no daemon owns; how many rows. Raises ProvisioningError. Mails to agents wait in
     the outbox."""
-    file = msgspec.json.decode(body, type=EnrolmentsFile)
     enrolments = await Enrolments.load(store, lambda: now)
-    return await enrolments.import_csv(file.text, file.actor)
+    return await enrolments.import_csv(file.text, file.actor, file.noted("enrolments", lambda: now))

@@ -16,13 +16,16 @@ import msgspec
 from aiohttp import web
 
 from mediation.feeds.problems import as_problems, json_response, problem
+from mediation.imported import CSVFile, TariffFile
 from mediation.provisions import Provisions
 from rating.provisioning import ProvisioningError
 from rating.store.errors import StoreError
-from rating.tariff import TariffError, TariffText
+from rating.store.port import Noted
+from rating.tariff import TariffError
 
 _MAX_FILE_BYTES: Final = 1 << 30
 _ANSWER_WITHIN_S: Final = 300.0
+Handler = Callable[[web.Request], Awaitable[web.Response]]
 _MAX_NAME: Final = 80
 """Bytes of a socket's name that fit behind `/proc/self/fd/…/`."""
 
@@ -45,7 +48,9 @@ def reachable(path: Path) -> Iterator[str]:
         os.close(directory)
 
 
-def application(provisions: Provisions, counters: Callable[[web.Request], Awaitable[web.Response]]) -> web.Application:
+def application(
+    provisions: Provisions, clock: Callable[[], int], counters: Callable[[web.Request], Awaitable[web.Response]]
+) -> web.Application:
     """What the daemon answers there."""
 
     async def answer(work: Awaitable[int]) -> web.Response:
@@ -56,26 +61,27 @@ def application(provisions: Provisions, counters: Callable[[web.Request], Awaita
         except TariffError as refused:
             return json_response({"errors": [str(refused)]}, 422)
 
-    async def accounts(request: web.Request) -> web.Response:
-        return await answer(provisions.import_accounts(await request.text()))
+    def taker(kind: str, take: Callable[[str, Noted], Awaitable[int]]) -> Handler:
+        async def rows(request: web.Request) -> web.Response:
+            try:
+                file = msgspec.json.decode(await request.read(), type=CSVFile)
+            except msgspec.MsgspecError as error:
+                return problem(422, f"not a file of {kind}: {error}")
+            return await answer(take(file.text, file.noted(kind, clock)))
 
-    async def lines(request: web.Request) -> web.Response:
-        return await answer(provisions.import_lines(await request.text()))
-
-    async def favourites(request: web.Request) -> web.Response:
-        return await answer(provisions.import_favourites(await request.text()))
+        return rows
 
     async def tariff(request: web.Request) -> web.Response:
         try:
-            text = msgspec.json.decode(await request.read(), type=TariffText)
+            file = msgspec.json.decode(await request.read(), type=TariffFile)
         except msgspec.MsgspecError as error:
             return problem(422, f"not a tariff's texts: {error}")
-        return await answer(provisions.import_tariff(text))
+        return await answer(provisions.import_tariff(file.text, lambda tariff: file.noted(tariff, clock)))
 
     app = web.Application(middlewares=[as_problems], client_max_size=_MAX_FILE_BYTES)
-    app.router.add_post("/import/accounts", accounts)
-    app.router.add_post("/import/lines", lines)
-    app.router.add_post("/import/favourites", favourites)
+    app.router.add_post("/import/accounts", taker("accounts", provisions.import_accounts))
+    app.router.add_post("/import/lines", taker("lines", provisions.import_lines))
+    app.router.add_post("/import/favourites", taker("favourites", provisions.import_favourites))
     app.router.add_post("/import/tariff", tariff)
     app.router.add_get("/counters", counters)
     return app

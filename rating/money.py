@@ -8,6 +8,8 @@ from rating.cdr import MICROS
 
 _PLAIN: Final = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,6}))?", re.ASCII)
 
+_TOO_LARGE: Final = re.compile(r"[0-9]{13,}(?:\.[0-9]{1,6})?", re.ASCII)
+
 
 def parse_micros(text: str) -> int:
     """Micro-units of a plain decimal ≥ 0 with at most 6 places and 12 digits before the point.
@@ -15,6 +17,8 @@ def parse_micros(text: str) -> int:
     Raises ValueError, with words for the person who typed it.
     """
     match = _PLAIN.fullmatch(text)
+    if match is None and _TOO_LARGE.fullmatch(text):
+        raise ValueError(f"{text[:40]} is too large: write at most 12 digits before the point")
     if match is None:
         raise ValueError(f"{text!r} is not an amount: write a plain decimal such as 2500.00, at most 6 places, no sign")
     whole, places = match.groups()

@@ -13,6 +13,7 @@ import msgspec
 from rating.account import Account, Line
 from rating.allowances.reading import MAX_FAVOURITES
 from rating.calendar import NO_ZONES
+from rating.currencies import DECIMALS
 from rating.money import parse_micros
 from rating.numbering import parse_line
 
@@ -29,7 +30,8 @@ ERRORS_KEPT: Final = 1000
 
 T = TypeVar("T")
 
-_CURRENCY: Final = re.compile("[A-Z]{3}")
+_EMAIL: Final = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}")
+"""RFC 5321, 4.5.3.1: the parts' lengths, and 254 for both."""
 _DATE: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -93,7 +95,7 @@ def read_accounts(text: str, currencies: Callable[[str], str | None] = lambda _:
         account = Account(
             account=row.required("account"),
             name=row.required("name"),
-            email=row.optional("email"),
+            email=row.parsed("email", _email, None),
             currency=row.parsed("currency", _currency, "") or row.required("currency"),
             timezone=row.parsed("timezone", lambda zone: _zone(zone, zones), "") or row.required("timezone"),
             credit_limit_micros=row.parsed("credit_limit", parse_micros, None),
@@ -104,6 +106,7 @@ def read_accounts(text: str, currencies: Callable[[str], str | None] = lambda _:
         )
         if account.account and account.account in accounts:
             row.wrong("account", f"{account.account} stands twice in the file: keep one row")
+        _check_limit(row, account)
         charged_in = currencies(account.account)
         if account.currency and charged_in not in (None, account.currency):
             row.wrong("currency", f"account {account.account} is charged in {charged_in}: open another one")
@@ -187,9 +190,23 @@ def _or_refuse(items: Iterable[T], errors: list[RowError]) -> Iterable[T]:
 
 
 def _currency(text: str) -> str:
-    if not _CURRENCY.fullmatch(text):
+    if text not in DECIMALS:
         raise ValueError(f"{text!r} is not a currency: write three capital letters (ISO 4217) such as USD")
     return text
+
+
+def _email(text: str) -> str:
+    if not _EMAIL.fullmatch(text):
+        raise ValueError(f"{text!r} is not an e-mail address: write name@domain, or leave it empty")
+    return text
+
+
+def _check_limit(row: _Row, account: Account) -> None:
+    """A limit can be owed to the unit: what is below the currency's smallest one is a slip."""
+    decimals, limit = DECIMALS.get(account.currency), account.credit_limit_micros
+    if decimals is not None and limit is not None and limit % 10 ** (6 - decimals):
+        places = "no decimals" if decimals == 0 else f"{decimals} decimals"
+        row.wrong("credit_limit", f"{row.optional('credit_limit')} is not payable, {account.currency} has {places}")
 
 
 def _zone(text: str, zones: set[str]) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from control.alerts.alert import Finding
+from control.alerts.alert import BarConfirmed, Finding, Fired
 from control.alerts.situation import OrderNow
 from rating.cdr import MICROS
 
@@ -47,6 +47,15 @@ _ORDERS: Final = {
     ("restore", "failed"): "not restored: given up after several tries",
     ("restore", "cancelled"): "not restored: no longer called for",
 }
+
+_NOT_BARRED: Final = frozenset({"refused", "failed", "cancelled"})
+_PAY: Final = "What is barred is given back by itself as soon as a payment brings the account under its limit again."
+_CLEARED: Final = (
+    "What is barred is given back by itself as soon as this is no longer so: after a payment, with another limit, or in"
+    " the next period."
+)
+_PERIOD_END: Final = "What is barred is given back by itself when the period ends."
+_BY_US: Final = "What is barred stays so until we give it back: please write to us, or call."
 
 
 def money(micros: int, currency: str) -> str:
@@ -100,3 +109,17 @@ def orders(now: Iterable[OrderNow], *, with_lines: bool) -> list[tuple[str, str]
             words = f"{words} ({len(lines)} {'line' if len(lines) == 1 else 'lines'})"
         rows.append((service, words))
     return rows
+
+
+def ways_back(now: Iterable[OrderNow], told: object) -> list[str]:
+    """How the services that are barred, or are about to be, are given back."""
+    barring = [order for order in now if order.do == "bar" and order.state not in _NOT_BARRED]
+    findings = told.findings if isinstance(told, Fired | BarConfirmed) else ()
+    over_limit = any(found.basis == "credit limit" for found in findings)
+    return [
+        words
+        for until, words in (
+            ("cleared", _PAY if over_limit else _CLEARED), ("period-end", _PERIOD_END), ("restored", _BY_US),
+        )
+        if any(order.until == until for order in barring)
+    ]  # fmt: skip

@@ -19,6 +19,8 @@ class OrderNow(msgspec.Struct, frozen=True):
     line: str
     state: str
     """planned, held, sent, acknowledged, refused, unknown, confirmed, cancelled or failed."""
+    until: str = ""
+    """Of a bar: what gives the service back: cleared, period-end or restored; empty if nothing bars it any more."""
 
 
 class Situation(msgspec.Struct, frozen=True):

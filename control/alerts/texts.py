@@ -51,6 +51,8 @@ def letter(alert: Alert, situation: Situation, wording: Wording) -> Letter:
     if ours:
         number = f"firing {alert.firing}" if alert.firing is not None else f"alert {alert.id}"
         paragraphs = [f"This concerns a customer's account; see {number}.", *paragraphs]
+    else:
+        paragraphs = [*paragraphs, *phrases.ways_back(situation.orders, alert.facts)]
     if wording.with_amounts:
         rows = [("Account", alert.account), *rows]
     agent = alert.facts.agent if isinstance(alert.facts, Enrolled | EnrolmentCancelled) else None

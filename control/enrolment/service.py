@@ -10,7 +10,7 @@ from control.enrolment import enrolment_rows as rows
 from control.enrolment.bank_details import BankDetails
 from control.enrolment.enrolment import Enrolment, Method, Switches
 from control.enrolment.enrolments_csv import read_enrolments
-from rating.store.port import Store
+from rating.store.port import Noted, Store, unnoted
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ class Enrolments:
 
         return await self._do(cancel)
 
-    async def import_csv(self, text: str, actor: str) -> int:
+    async def import_csv(self, text: str, actor: str, noted: Noted = unnoted) -> int:
         """An enrolments.csv, all or nothing; how many rows. Who is enrolled already goes on paying as they do. Raises
         ProvisioningError."""
 
@@ -77,6 +77,7 @@ class Enrolments:
                     changing.enrol(cx, account, Method.WEB, actor, now)
             self._enrolled -= {account for account, enrolled in wanted.items() if not enrolled}
             self._enrolled |= {account for account, enrolled in wanted.items() if enrolled}
+            noted(cx, len(wanted))
             return len(wanted)
 
         return await self._do(follow)

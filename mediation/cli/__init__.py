@@ -20,6 +20,7 @@ from mediation.cli import (
     rate,
     recount,
     rerate,
+    retire,
     serve,
     simulate,
     suspense,
@@ -33,7 +34,7 @@ from rating.tariff import TariffError
 
 _COMMANDS = (
     demo, serve, check_config, migrate, import_files, rate, explain, export, recount, account_for, suspense, rerate,
-    bill_run, backup, user, token, bench, simulate,
+    bill_run, retire, backup, user, token, bench, simulate,
 )  # fmt: skip
 
 _EPILOG = """exit codes: 0 done, 1 failed while working, 2 wrong usage or configuration

@@ -17,7 +17,7 @@ from control.billing.due import Due, look
 from control.billing.letterhead import Letterhead
 from mediation.cli.bill_desk import bill_way
 from mediation.cli.desk import Desk
-from mediation.cli.options import add_command, add_config, add_json, configuration, print_json, reading
+from mediation.cli.options import add_command, add_config, add_daemon_only, add_json, configuration, print_json, reading
 from mediation.config import Config
 from mediation.daemon import wall_clock
 from mediation.failure import Failure
@@ -51,11 +51,7 @@ def add_parser(commands: Any) -> None:
         help="instead: every cycle that ended at least so many seconds ago; how the daemon bills on schedule",
     )  # fmt: skip
     parser.add_argument("--account", metavar="N", help="of this account alone")
-    parser.add_argument(
-        "--daemon-only",
-        action="store_true",
-        help="fail if the daemon does not run, where the command would write itself",
-    )
+    add_daemon_only(parser)
     add_config(parser)
     add_json(parser)
 

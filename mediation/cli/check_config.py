@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from mediation.cli.options import add_command, add_config, add_json, configuration, print_json
+from mediation.config import ConfigError
 
 
 def add_parser(commands: Any) -> None:
@@ -21,6 +22,9 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     config = configuration(args)
+    folder = config.store.path.parent
+    if not folder.is_dir():
+        raise ConfigError(config.file, "store.url", f"{folder} is no directory", "make it, or name another")
     unserved = config.unserved()
     for table in unserved:
         print(f"{config.file}: [{table}] is understood, but this version does not serve it", file=sys.stderr)

@@ -9,6 +9,7 @@ from rating.explaining import NoLongerRated, explain, reverses, stored_rater, ta
 from rating.store.reading import exporter
 from rating.store.reductions import reductions_of
 from rating.store.rerate_links import Links, links_of
+from rating.store.retired import in_words, retired_between
 from rating.store.transactions import find_by_id
 
 
@@ -32,7 +33,9 @@ def run(args: argparse.Namespace) -> int:
     with reading(config) as cx:
         row = find_by_id(cx, args.transaction) if args.transaction < 1 << 63 else None
         if row is None:
-            raise Failure(f"there is no transaction {args.transaction}: export transactions lists them")
+            retired = retired_between(cx)
+            archive = f"; those of {in_words(retired)} are in {config.store.archive_directory}" if retired else ""
+            raise Failure(f"there is no transaction {args.transaction}: export transactions lists them{archive}")
         number = tariff_of(row)
         rater = None if number is None else stored_rater(cx, number)
         try:

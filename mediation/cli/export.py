@@ -7,7 +7,10 @@ from typing import Any
 import msgspec
 
 from mediation.cli.options import add_command, add_config, add_json_anyway, configuration, instant, reading
+from mediation.failure import Failure
+from rating.store.provisioning import has_account
 from rating.store.reading import export
+from rating.store.retired import in_words, retired_between
 
 
 def add_parser(commands: Any) -> None:
@@ -29,10 +32,18 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     config = configuration(args)
+    if args.from_at is not None and args.to_at is not None and args.from_at > args.to_at:
+        raise Failure("--from is after --to: nothing is between them; change the two", 2)
     encoder = msgspec.json.Encoder(decimal_format="number")
     with reading(config) as cx:
         out = sys.stdout.buffer
         for line in export(cx, args.account, args.from_at, args.to_at):
             out.write(encoder.encode(line) + b"\n")
         out.flush()
+        if args.account is not None and not has_account(cx, args.account):
+            print(f"tollkeeper export: there is no account {args.account}: mind the number", file=sys.stderr)
+        retired = retired_between(cx, args.from_at, args.to_at)
+    if retired:
+        where = config.store.archive_directory
+        print(f"tollkeeper export: {in_words(retired)}: retired, the transactions are in {where}", file=sys.stderr)
     return 0

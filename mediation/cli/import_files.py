@@ -10,15 +10,18 @@ import msgspec
 
 from control.billing.cycles import parse_period
 from control.payments.rules import RulesError, parse_rules
+from mediation.cli.import_help import ALL, OF_KIND, HelpOfKind
+from mediation.cli.import_warnings import warnings_of
 from mediation.cli.options import add_command, add_config, add_json, configuration, print_json, read_text
 from mediation.cli.tariff_preview import preview
 from mediation.cli.users_change import actor
 from mediation.config import Config
 from mediation.daemon import wall_clock
 from mediation.failure import Failure
+from mediation.imported import CSVFile, TariffFile, counted
 from mediation.provisions import import_accounts_alone
 from mediation.schema import all_migrations
-from mediation.writer_enrolments import EnrolmentsFile, import_enrolments_alone
+from mediation.writer_enrolments import import_enrolments_alone
 from mediation.writer_rules import RulesText, import_rules
 from mediation.writer_socket import ask_daemon, decode_json
 from rating.provisioning import ProvisioningError
@@ -26,27 +29,24 @@ from rating.store.sqlite import open_store
 from rating.tariff import Tariff, TariffError, TariffText, parse_tariff, read_tariff_versions
 
 _SHOWN = 50
-_KINDS = ("accounts", "lines", "favourites", "tariff", "rules", "enrolments")
 _VERSIONED = {"tariff": "the tariff", "rules": "the rules"}
 
-_DESCRIPTION = """Import a file, all or nothing. While the daemon runs it does the work and follows at once.
-
-  accounts FILE.csv   account,name,email,currency,timezone,credit_limit,tariff,agent,cycle_day
-                      optional: fax,pager,phone,language,segment
-  lines FILE.csv      line,account,provider,service,switch      optional: tariff,from
-  favourites FILE.csv account,number: what the account calls for less, where its tariff says so; the numbers of the
-                      accounts in the file are those of the file alone, and none with an empty number
-  tariff FILE.toml    with the rate deck that it names, as a new version of the tariff; --preview says what it changes
-  rules FILE.toml     early-payment discount, days to pay within, what is not collected; as a new version
-  enrolments FILE.csv account,enrolled (true or false): whose invoices are online; agents are mailed what changes"""
+Imported = CSVFile | TariffFile | RulesText
+"""What is handed over of a file."""
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = add_command(
-        commands, "import", run, "provision accounts, lines, favourites, tariffs, rules and enrolments", _DESCRIPTION
+        commands,
+        "import",
+        run,
+        "provision accounts, lines, favourites, tariffs, rules and enrolments",
+        ALL,
+        own_help=True,
     )
-    parser.add_argument("kind", choices=_KINDS, help="what the file holds")
+    parser.add_argument("-h", "--help", action=HelpOfKind)
+    parser.add_argument("kind", choices=tuple(OF_KIND), help="what the file holds")
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("--preview", action="store_true", help="of a tariff: say what it changes, and import nothing")
     parser.add_argument(
@@ -65,22 +65,21 @@ def run(args: argparse.Namespace) -> int:
         if args.preview:
             preview(config, tariffs, args.traffic, args.json)
             return 0
-        bodies = [msgspec.json.encode(text) for text in versions]
-    elif args.kind == "enrolments":
-        bodies = [msgspec.json.encode(EnrolmentsFile(read_text(args.file), actor()))]
+        files: list[Imported] = [TariffFile(text, actor()) for text in versions]
     elif args.kind == "rules":
-        bodies = [_rules(args.file)]
+        files = [_rules(args.file)]
     else:
-        bodies = [read_text(args.file).encode()]
+        files = [CSVFile(read_text(args.file), args.file.name, actor())]
     numbers: list[int] = []
-    for body in bodies:
-        errors, imported = _import(config, args.kind, body)
+    for file in files:
+        errors, imported = _import(config, args.kind, file)
         numbers.append(imported)
         if errors:
             break
+    warnings = [] if errors else warnings_of(config, args.kind, files[0])
     if args.json:
-        versions_told = {"versions": numbers} if len(numbers) > 1 else {}
-        print_json({"imported": numbers[0], "errors": errors, **versions_told})
+        more_told = ({"versions": numbers} if len(numbers) > 1 else {}) | ({"warnings": warnings} if warnings else {})
+        print_json({"imported": numbers[0], "errors": errors, **more_told})
     if errors:
         for error in errors[:_SHOWN]:
             print(f"{args.file}: {error}", file=sys.stderr)
@@ -88,8 +87,10 @@ def run(args: argparse.Namespace) -> int:
         raise Failure(f"nothing was imported: {len(errors)} error{'s' if len(errors) > 1 else ''}{more}")
     if not args.json:
         versioned = _VERSIONED.get(args.kind)
+        for warning in warnings:
+            print(f"warning: {warning}")
         for number in numbers:
-            print(f"version {number} of {versioned}" if versioned else f"{number} {args.kind} imported")
+            print(f"version {number} of {versioned}" if versioned else f"{counted(number, args.kind)} imported")
     return 0
 
 
@@ -123,44 +124,45 @@ def _month(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text!r} is not a month: write it as 2026-10") from None
 
 
-def _import(config: Config, kind: str, body: bytes) -> tuple[list[str], int]:
+def _import(config: Config, kind: str, file: Imported) -> tuple[list[str], int]:
     """By the running daemon, or else alone: errors by row, and how many were imported, or the version's number."""
-    answer = ask_daemon(config.store.path, "POST", f"/import/{kind}", body)
+    answer = ask_daemon(config.store.path, "POST", f"/import/{kind}", msgspec.json.encode(file))
     if answer is None:
-        return asyncio.run(_import_alone(config, kind, body))
+        return asyncio.run(_import_alone(config, kind, file))
     told = decode_json(answer[1])
     if answer[0] not in (200, 422):
         raise Failure(f"the daemon refused: {told.get('detail', told)}")
     return told.get("errors", []), told.get("imported", 0)
 
 
-def _rules(file: Path) -> bytes:
+def _rules(file: Path) -> RulesText:
     """What is handed over of a file of rules. Raises Failure."""
     text = read_text(file)
     try:
         parse_rules(text, str(file))  # refused here, with exit 2, before anybody is bothered
     except RulesError as error:
         raise Failure(str(error), 2) from None
-    return msgspec.json.encode(RulesText(text, str(file), actor()))
+    return RulesText(text, str(file), actor())
 
 
-async def _import_alone(config: Config, kind: str, body: bytes) -> tuple[list[str], int]:
+async def _import_alone(config: Config, kind: str, file: Imported) -> tuple[list[str], int]:
     """The daemon does not run: take the store, and do what it would do. Errors by row, and how many were imported."""
     now = wall_clock()
     store = await open_store(config.store.path, all_migrations(), now)
     try:
-        if kind == "tariff":
-            text = msgspec.json.decode(body, type=TariffText)
-            return [], await store.import_tariff(text, parse_tariff(text), now)
-        if kind == "rules":
-            return [], await import_rules(store, msgspec.json.decode(body, type=RulesText), now)
+        if isinstance(file, TariffFile):
+            tariff = parse_tariff(file.text)
+            return [], await store.import_tariff(file.text, tariff, now, file.noted(tariff, lambda: now))
+        if isinstance(file, RulesText):
+            return [], await import_rules(store, file, now)
+        noted = file.noted(kind, lambda: now)
         if kind == "lines":
-            return [], await store.import_lines(body.decode())
+            return [], await store.import_lines(file.text, noted)
         if kind == "favourites":
-            return [], await store.import_favourites(body.decode())
+            return [], await store.import_favourites(file.text, noted)
         if kind == "enrolments":
-            return [], await import_enrolments_alone(store, body, now)
-        return [], await import_accounts_alone(store, body.decode(), now)
+            return [], await import_enrolments_alone(store, file, now)
+        return [], await import_accounts_alone(store, file.text, now, noted)
     except ProvisioningError as refused:
         return [str(error) for error in refused.errors], 0
     finally:

@@ -22,11 +22,18 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def add_command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], int], help_text: str, description: str
+    commands: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    help_text: str,
+    description: str,
+    *,
+    own_help: bool = False,
 ) -> argparse.ArgumentParser:
-    """Add a command to the parser."""
+    """Add a command to the parser; with `own_help` the caller adds `--help`."""
+    formatter = argparse.RawDescriptionHelpFormatter
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=help_text, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        name, help=help_text, description=description, formatter_class=formatter, add_help=not own_help
     )
     parser.set_defaults(run=run)
     return parser
@@ -35,6 +42,15 @@ def add_command(
 def add_config(parser: argparse.ArgumentParser) -> None:
     """`--config F`."""
     parser.add_argument("--config", required=True, type=Path, metavar="F", help="the daemon's TOML configuration")
+
+
+def add_daemon_only(parser: argparse.ArgumentParser) -> None:
+    """`--daemon-only`, with which the daemon itself gives a command."""
+    parser.add_argument(
+        "--daemon-only",
+        action="store_true",
+        help="fail if the daemon does not run, where the command would write itself",
+    )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -25,6 +25,7 @@ from rating.store import snapshots
 from rating.store.partitions import last_id, partitions
 from rating.store.provisioning import get_accounts
 from rating.store.reductions import use_differences
+from rating.store.retired import retired_sums
 from rating.store.transactions import read_chunks
 
 _SHOWN: Final = 100
@@ -131,6 +132,9 @@ def _as_a_start_would(cx: sqlite3.Connection) -> CountersAnswer:
     counters = Counters({account.account: account for account in get_accounts(cx)})
     counters.restore(*snapshots.load(cx))
     upto, since = last_id(cx), counters.covers_id
+    if not since:
+        for some in retired_sums(cx):
+            counters.count_retired(some)
     for month in partitions(cx):
         columns = "id, account, answer_at, charge_micros, duration_us"
         for chunk in read_chunks(cx, month, columns, after=since, upto=upto):

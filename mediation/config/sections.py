@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 from mediation.config.addresses import Address, HostPort, Mailbox, Url
 from mediation.config.dial_plans import SourcePlan
@@ -13,7 +14,7 @@ from mediation.config.listen import Listen, ListenOn
 from mediation.config.printed import PrintedLine, PrintedLines
 from mediation.config.secret import Secret
 from mediation.config.tables import Key, Named, NamedByType, Section, Unfit
-from mediation.config.values import Choice, Duration, Flag, MailTls, StoreUrl, Text, Whole
+from mediation.config.values import Choice, Directory, Duration, Flag, MailTls, StoreUrl, Text, Whole
 from mediation.config.words import dotted
 from rating.dial_plan import DialPlan
 
@@ -30,10 +31,17 @@ class Store:
     path: Annotated[Path, Key("url"), StoreUrl()]
     """The SQLite file; `sqlite:////absolute` or `sqlite:///relative to the configuration`."""
     retention_months: Annotated[int, Whole(0, 1200)] = 0
-    """Months of transactions that are kept; 0 keeps all. Older starts are refused as too-old; nothing is deleted in
-    this version."""
+    """Months of transactions that are kept; 0 keeps all. Older starts are refused as too-old, and months before are
+    exported to the archive and dropped when all of their transactions are on bills."""
+    archive: Annotated[Path | None, Directory('"/var/lib/tollkeeper/archive"', "the months go to")] = None
+    """Where retired months go; `archive` beside the store by default."""
     commit_records: Annotated[int, Whole(1, 100_000)] = 10_000
     """Records in one commit at most: more is faster, and makes the first of them wait longer."""
+
+    @property
+    def archive_directory(self) -> Path:
+        """Where retired months go."""
+        return self.archive or self.path.parent / "archive"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +56,14 @@ class Web:
     """[web]: pages and /api/v1."""
 
     listen: Annotated[Listen, ListenOn('"127.0.0.1:8080"')]
+    public_url: Annotated[str | None, Url('"https://my.provider.example"')] = None
+    """Where customers reach the pages, however the daemon is reached behind a proxy: mail leads there."""
     secure_cookies: Annotated[bool, Flag()] = True
     """False only on plain HTTP and loopback: elsewhere a session could be read off the wire."""
 
     def __post_init__(self) -> None:
+        if self.public_url is not None and urlsplit(self.public_url).scheme not in ("http", "https"):
+            raise Unfit("is no address of pages", "write http:// or https:// before it", key="public_url")
         if not self.secure_cookies and (self.listen.tls or not self.listen.loopback):
             raise Unfit(
                 "false is for plain HTTP on loopback only", "remove it, or listen on 127.0.0.1", key="secure_cookies"
@@ -85,6 +97,10 @@ class Switch:
         for key in needs:
             if getattr(self, key) is None:
                 raise Unfit("is missing", f"add {key}, which the driver {self.driver} needs", key=key)
+        if self.driver == "kamailio" and self.url and urlsplit(self.url).scheme not in ("http", "https"):
+            raise Unfit(
+                f"{self.url} is no address of JSON-RPC over HTTP", "write http:// or https:// before it", key="url"
+            )
         if self.url is None and self.address is None:
             raise Unfit("has neither url nor address", "add the one that reaches the switch")
 
@@ -97,6 +113,8 @@ class Mail:
     sender: Annotated[str, Key("from"), Mailbox()]
     provider: Annotated[str | None, Mailbox('"noc@provider.example"')] = None
     """Where the service provider's own alerts go."""
+    amounts: Annotated[bool, Flag()] = False
+    """True: mail to customers names the account, amounts, the credit limit and lines; others read mail too."""
     tls: Annotated[str, MailTls()] = "none"
     """none, starttls or implicit (TLS from the first byte); true is starttls, false is none."""
     user: Annotated[str | None, Text()] = None

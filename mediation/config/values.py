@@ -184,11 +184,12 @@ class Directory(Reader[Path]):
     """A directory; it may be made or mounted later, but must not be a file."""
 
     example: str = '"/var/spool/tollkeeper"'
+    what: str = "the files arrive in"
 
     def read(self, table: Table, key: str) -> Path:
         path = table.resolve(take_text(table.values[key]))
         if on_disk(path) == "file":
-            raise Unfit(f"{path} is not a directory", "name the directory that the files arrive in")
+            raise Unfit(f"{path} is not a directory", f"name the directory that {self.what}")
         return path
 
 

@@ -129,6 +129,7 @@ def _logins(subscribers: Sequence[Subscriber]) -> tuple[Login, ...]:
         ),
         Login(agent, Role.AGENT, "whose accounts these are, and others", None, f"{agent}@example.com"),
         Login("operator", Role.OPERATOR, "network operations"),
+        Login("auditor", Role.AUDITOR, "who looks at bills before customers do"),
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from mediation.demo.feeding import ReportingNas, make_live_calls, past, reportin
 from mediation.demo.mailbox import Letter, Mailbox
 from mediation.demo.provisioning import LATE_LINES
 from mediation.demo.site import PASSWORD, POPS, DemoSite, Say, demo_site
+from mediation.failure import Failure
 from simulators import pacing
 from simulators.call_records import Record
 from simulators.exchange import CUT, REFUSED, Call, Exchange
@@ -36,7 +37,9 @@ _WORDS: Final = {CUT: "was cut off", REFUSED: "failed"}
 
 
 async def show(directory: Path, say: Say, listen: Listen | None, stop: asyncio.Event) -> None:
-    """Run the site, its past and its present, until `stop`."""
+    """Run the site, its past and its present, until `stop`. Raises Failure for an address that is taken."""
+    if listen is not None:
+        _require_free(listen)
     exchange = Exchange()
     switch = SIPSwitch(
         exchange, lambda number, what: say(f"{datetime.now(UTC):%H:%M:%S}  {number} is {what} at the switch")
@@ -74,7 +77,7 @@ async def _make_past(site: DemoSite, say: Say) -> None:
     except BillRunFailed as error:
         say(f"no bills: {error}")
     else:
-        say(f"issued {ran['bills']} bills of the past bill cycles, charges {ran['charges']}")
+        say(f"issued {ran['bills']} bills of the past bill cycles, charges {ran['charges']} USD")
 
 
 class _Bars:
@@ -110,6 +113,15 @@ def _free() -> Listen:
         except OSError:
             return Listen(USUAL.host, 0)
     return USUAL
+
+
+def _require_free(listen: Listen) -> None:
+    """Said before anything is imported and mailed, not after. Raises Failure."""
+    try:
+        family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+        socket.create_server((listen.host, listen.port), family=family).close()
+    except OSError as error:
+        raise Failure(f"--listen {listen}: {error.strerror or error}: choose another address", 2) from None
 
 
 def _say_where(site: DemoSite, directory: Path, say: Say) -> None:

@@ -246,3 +246,21 @@ def test_a_reader_that_has_seen_enough_is_no_failure(provisioned: Site) -> None:
         said = export.stderr.read()
         assert export.wait(30) == 0
     assert said == b""
+
+
+def test_a_folder_that_is_not_there_is_found_by_check_config(tmp_path: Path) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text(STORE)
+    ended = run_here("check-config", "--config", file)
+    assert ended.returncode == 2
+    said = one_line(ended.stderr)
+    assert all(words in said for words in ("site.toml", "store.url", "/nowhere is no directory", "make it"))
+
+
+def test_an_export_of_nothing_says_why(provisioned: Site) -> None:
+    ended = provisioned.command("export", "transactions", "--account", "zz")
+    assert (ended.returncode, ended.stdout) == (0, b"")
+    assert "there is no account zz: mind the number" in one_line(ended.stderr)
+    ended = provisioned.command("export", "transactions", "--from", "2026-02-01", "--to", "2026-01-01")
+    assert ended.returncode == 2
+    assert "--from is after --to" in one_line(ended.stderr)

@@ -13,6 +13,7 @@ import pytest
 from control.billing import bill_rows
 from control.billing.letterhead import Letterhead
 from tests.acceptance.daemon_process import WITHIN_S, DaemonProcess, Site, one_line
+from tests.pop_by_hand import PopByHand
 from tests.small_site import a_record, account, line, ndjson
 
 THIS = datetime.now(UTC).replace(day=1, hour=12, minute=0, second=0, microsecond=0)
@@ -176,6 +177,27 @@ def test_the_daemon_bills_by_itself_what_has_ended(provisioned: Site) -> None:
         assert provisioned.answer("recount")[0] == 0
         assert daemon.terminate() == 0
     assert [period for _, _, period, _ in bills(provisioned)] == [PERIOD, PERIOD]
+
+
+def test_staff_order_a_bill_run_by_message_and_a_second_order_bills_nothing_twice(provisioned: Site) -> None:
+    token = provisioned.done("token", "add", "biller", "--role", "staff").decode().strip()
+    for asked, said in (({"account": account(1)}, 1), ({}, 2), ({}, 0)):
+        with provisioned.serving() as daemon:
+            with daemon.pop() as pop:
+                assert pop.send(records(LAST, 0, 1, 2)).status == 200
+            with PopByHand(daemon.addresses["feeds.pops"], token) as staff:
+                answer = staff.say({"kind": "batch", "period": PERIOD, **asked})
+                assert (answer.status, answer.json["state"]) == (202, "accepted")
+            done = logged(daemon, "ordered bill run")
+            assert (done["run"], done["bills"]) == (answer.json["id"], said)
+            assert daemon.terminate() == 0
+    assert sorted(name for _, name, _, _ in bills(provisioned)) == [account(0), account(1), account(2)]
+    with closing(sqlite3.connect(provisioned.store)) as cx:
+        ordered = cx.execute("SELECT actor, subject FROM audit_log WHERE action = 'order a bill run' ORDER BY id")
+        assert ordered.fetchall() == [
+            ("token:biller", f"run {run}") for run in (f"{PERIOD}-{account(1)}", PERIOD, PERIOD)
+        ]
+    assert provisioned.answer("recount")[1]["differences"] == 0
 
 
 def test_a_bill_keeps_the_letterhead_of_the_day_it_was_made(provisioned: Site) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 from asyncio.subprocess import PIPE
@@ -96,6 +97,13 @@ def test_steps_are_waited_for_some_seconds(given: str) -> None:
     assert "write 1 to 3600" in one_line(ended.stderr)
 
 
+def test_an_address_that_is_taken_is_refused_before_anything_is_done() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = run_here("demo", "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+    assert (ended.returncode, ended.stdout) == (2, b"")
+    assert "choose another address" in one_line(ended.stderr)
+
+
 async def test_the_demo_to_be_watched_lets_everybody_in_whom_it_names() -> None:
     arguments = (*PROGRAM, "demo", "--listen", "127.0.0.1:0")
     process = await asyncio.create_subprocess_exec(*arguments, stdout=PIPE, stderr=PIPE)
@@ -109,7 +117,7 @@ async def test_the_demo_to_be_watched_lets_everybody_in_whom_it_names() -> None:
                     break
         opening = "\n".join(said)
         names = re.findall(r"^sign in +(\w+)", opening, re.MULTILINE)
-        assert sorted(names) == ["agent", "customer", "newcomer", "operator", "staff"], opening
+        assert sorted(names) == ["agent", "auditor", "customer", "newcomer", "operator", "staff"], opening
         mail = Path(re.findall(r"^mail +is kept in (.+)$", opening, re.MULTILINE)[0])
         (url,) = re.findall(r"^open +(http://\S+)$", opening, re.MULTILINE)
         owed_by = {name: await accounts_with_invoices(url, name) for name in ("customer", "newcomer", "agent", "staff")}

@@ -39,7 +39,9 @@ def test_accounts_are_enrolled_and_cancelled_and_the_audit_log_says_by_whom(at_w
     assert {actor.partition(":")[0] for actor, _, _ in done} == {"command"}
     assert [(action, subject) for _, action, subject in done] == [
         ("enrol", f"account {account(0)}"), ("enrol", f"account {account(1)}"),
+        ("import enrolments", "file first.csv"),
         ("cancel enrolment", f"account {account(0)}"),
+        ("import enrolments", "file second.csv"),
     ]  # fmt: skip
 
 

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.acceptance.daemon_process import DaemonProcess, Site, one_line
+from mediation.cli.import_help import OF_KIND
+from tests.acceptance.daemon_process import DaemonProcess, Site, one_line, run_here
 from tests.integration.daemon_in_thread import rows_of
 from tests.pop_by_hand import PopByHand
 from tests.small_site import BOSTON, DECK, TARIFF, a_record, account, accounts_csv, line, lines_csv, ndjson
@@ -97,6 +98,65 @@ def test_a_file_that_is_not_there_or_no_text_is_one_line(provisioned: Site) -> N
     ended = provisioned.command("import", "accounts", file)
     assert ended.returncode in (1, 2)
     assert "latin1.csv" in one_line(ended.stderr)
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["alone", "while the daemon runs"])
+def test_an_import_is_in_the_audit_log_and_a_refused_one_is_not(provisioned: Site, running: bool) -> None:
+    favourites = provisioned.write("f.csv", f"account,number\n{account(0)},{BOSTON}\n")
+    with with_and_without(provisioned, running):
+        provisioned.done("import", "accounts", provisioned.write("a.csv", accounts_csv([20, 21])))
+        provisioned.done("import", "lines", provisioned.write("l.csv", lines_csv([20])))
+        provisioned.done("import", "favourites", favourites)
+        provisioned.done("import", "tariff", provisioned.files.tariff)
+        wrong = provisioned.command("import", "accounts", provisioned.write("w.csv", ACCOUNTS + "5,,,,,,,,\n"))
+    assert wrong.returncode == 1
+    made = rows_of(provisioned.store, "SELECT actor, action, subject, detail FROM audit_log ORDER BY id")
+    assert all(actor.startswith("command:") for actor, *_ in made)
+    told = [(action, subject, detail.partition(", digest ")) for _, action, subject, detail in made]
+    assert [(action, subject, detail) for action, subject, (detail, _, _) in told[3:]] == [
+        ("import accounts", "file a.csv", "2 accounts"),
+        ("import lines", "file l.csv", "1 line"),
+        ("import favourites", "file f.csv", "1 favourite"),
+        ("import tariff", "tariff 1", "standard: standard.toml with standard.csv, 2 rates"),
+    ]
+    assert told[0] == told[6], "the same text has the same digest"
+    assert len({digest for _, _, (_, _, digest) in told}) == len(told) - 1
+
+
+def test_names_that_nothing_is_behind_are_taken_with_a_warning(provisioned: Site) -> None:
+    accounts = provisioned.write("a.csv", ACCOUNTS + "5,New,,USD,UTC,,nope,,1\n6,New,,USD,UTC,,standard,,1\n")
+    assert provisioned.done("import", "accounts", accounts).decode().splitlines() == [
+        "warning: there is no tariff nope: nothing is rated by it until it is imported",
+        "2 accounts imported",
+    ]
+    text = LINES.strip() + ",tariff\n+442079460100,5,Metro,local,nowhere,nope\n"
+    assert provisioned.answer("import", "lines", provisioned.write("l.csv", text)) == (
+        0,
+        {
+            "imported": 1,
+            "errors": [],
+            "warnings": [
+                "there is no tariff nope: nothing is rated by it until it is imported",
+                "there is no switch nowhere: nothing is barred there until [switches.NAME] says how",
+            ],
+        },
+    )
+
+
+@pytest.mark.parametrize("kind", ["accounts", "lines", "favourites", "tariff", "rules", "enrolments"])
+def test_the_help_of_a_kind_has_a_file_that_is_taken(site: Site, kind: str) -> None:
+    said = run_here("import", kind, "--help")
+    assert said.returncode == 0
+    for needed in ("tariff", "accounts", "lines", "favourites", "rules", "enrolments"):
+        text = OF_KIND[needed].replace("\n  ", "\n").partition("\n\n")[2]
+        assert needed != kind or all(line in said.stdout.decode() for line in text.splitlines())
+        if needed == "tariff":
+            text, _, deck = text.partition("\n\n")
+            site.write("standard.csv", deck.partition("\n")[2] + "\n")
+        suffix = "toml" if needed in ("tariff", "rules") else "csv"
+        site.done("import", needed, site.write(f"{needed}.{suffix}", text + "\n"))
+        if needed == kind:
+            return
 
 
 def test_errors_by_row_are_data_for_programs_too(provisioned: Site) -> None:

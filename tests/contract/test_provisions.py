@@ -188,3 +188,12 @@ async def test_a_start_counts_what_came_after_the_snapshot(site: Site) -> None:
     assert await found(site, running.counters) == []
     assert running.counters.covers_id == site.store.last_id
     assert {usage.transactions for usage in running.counters} == {1, 2}
+
+
+async def test_an_account_keeps_its_currency_once_it_is_charged(site: Site) -> None:
+    in_euros = accounts_csv(f"{ACCOUNT},Ada Lovelace,,EUR,America/New_York,,standard,,1")
+    await site.store.import_accounts(in_euros, NOW)
+    await site.store.import_accounts(accounts_csv(), NOW)
+    await site.send(cdr_json())
+    with pytest.raises(ProvisioningError, match=f"row 2, currency: account {ACCOUNT} is charged in USD"):
+        await site.store.import_accounts(in_euros, NOW)

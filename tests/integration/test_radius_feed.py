@@ -350,4 +350,5 @@ async def test_who_asks_is_told_of_each_session_once(site: Path) -> None:
         nas.send(b"garbage")
         await received(feed, 5)
         assert begun == ["a", "b"]
-        assert feed.feed.status().notes() == ["1 sessions are live", "1 packets were malformed"]
+        stands = feed.feed.status()
+        assert (stands.live, stands.notes()) == (1, ["1 packets were malformed"])

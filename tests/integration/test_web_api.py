@@ -269,6 +269,10 @@ async def test_staff_and_customers_search_by_message(web: WebSite) -> None:
         (Role.AUDITOR, SEARCH, 403),
         (Role.OPERATOR, SEARCH, 403),
         (Role.CUSTOMER, {"kind": "batch", "period": "2026-11"}, 403),
+        (Role.STAFF, {"kind": "batch"}, 422),
+        (Role.STAFF, {"kind": "batch", "period": "20x"}, 422),
+        (Role.STAFF, {"kind": "batch", "period": 202611}, 422),
+        (Role.STAFF, {"kind": "batch", "period": "2026-10", "account": "4999999999"}, 422),
         (Role.STAFF, {"kind": "transaction", "records": []}, 403),
         (Role.STAFF, {"kind": "surprise"}, 422),
         (Role.STAFF, {"kind": "search"}, 422),
@@ -285,6 +289,16 @@ async def test_messages_that_are_not_taken(web: WebSite, role: Role | None, mess
     answered, problem = await told(web, token, message)
     assert answered == problem["status"] == status
     assert problem["detail"]
+
+
+async def test_staff_order_a_bill_run_by_message(web: WebSite) -> None:
+    token = await web.users.add_token("s", Role.STAFF, None, "test")
+    for account in (None, ADA, int(ADA)):
+        status, told_of = await told(web, token, {"kind": "batch", "period": "2026-10", "account": account})
+        assert (status, told_of["state"], told_of["period"]) == (202, "accepted", "2026-10")
+        assert told_of["id"] == f"2026-10-{account}"
+    assert web.ordered == [("2026-10", account, "token:s") for account in (None, ADA, ADA)]
+    assert (await told(web, token, {"kind": "batch", "period": "2026-10"}))[0] == 503
 
 
 async def test_a_message_of_nobody_is_not_read(web: WebSite) -> None:

@@ -134,6 +134,8 @@ async def test_an_event_that_is_sent_again_with_its_key_is_made_once(staff: Visi
         made = await staff.send(EVENTS, EVENT, status=201, **{"Idempotency-Key": "once"})
         assert made["id"] == 1
     await staff.send(EVENTS, EVENT | {"name": "other"}, status=422, **{"Idempotency-Key": "once"})
+    over = await staff.send(EVENTS, EVENT | {"check": {"once": "2020-12-01T00:00:00Z"}}, status=422)
+    assert "is over: write an instant to come" in over["detail"]
     assert len((await staff.json(EVENTS))["items"]) == 1
 
 
@@ -351,7 +353,7 @@ async def test_a_key_pays_once_even_where_no_answer_was_kept(web: WebSite, staff
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"amount": "0"}, "not above zero"),
+        ({"amount": "0"}, "must be above zero"),
         ({"amount": "-1"}, "amount: '-1' is not an amount"),
         ({"amount": "1e3"}, "amount:"),
         ({"amount": 12.5}, "amount:"),

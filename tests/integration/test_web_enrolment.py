@@ -10,6 +10,8 @@ import pytest
 from control.alerts import alert_rows as alerts
 from control.enrolment import Method, enrolment_rows
 from mediation.provisions import DirectoryBuilder
+from rating.provisioning import read_accounts
+from rating.store.provisioning import put_accounts
 from tests.builders import accounts_csv
 from tests.integration.web_control import acted_on
 from tests.integration.web_site import ADA, ADAS_LINE, BOB, BOBS_LINE, Visitor, WebSite, opened
@@ -36,8 +38,9 @@ async def agnes(web: WebSite) -> Visitor:
 
 
 async def give_agnes(web: WebSite, *rows: str) -> None:
-    """Import accounts; the counters and the directory follow."""
-    await web.store.import_accounts(accounts_csv(*rows), web.now)
+    """Put accounts into the store; the counters and the directory follow. (An import would not let one that is charged
+    have another currency.)"""
+    await web.store.transact(put_accounts, read_accounts(accounts_csv(*rows)), web.now)
     directory = DirectoryBuilder(None).build(await web.store.provisioned())
     web.owner.counters.follow(directory.accounts)
     web.front.directory = directory

@@ -151,21 +151,35 @@ class TestInvoice:
     async def test_the_discount_is_there_until_its_last_day(self, site: InvoiceSite, ada: Visitor) -> None:
         words = "Early-payment discount 1.00 USD Last day: 30 Nov 2026"
         page = plain(await ada.get("/invoices/2"))
-        assert f"{words} Pay 149.00 USD by then, and nothing is left to pay. ✓ available" in page
+        pay = (
+            "Pay 147.00 USD by then, and nothing is left to pay: that takes 3.00 USD off, the discounts of 2 invoices."
+        )
+        assert f"{words} {pay} ✓ available" in page
+        assert f"2.00 USD Last day: 30 Nov 2026 {pay} ✓ available" in plain(await ada.get("/invoices/1"))
         site.web.now += 10 * DAY_US
         ada = await site.web.visitor("ada")
-        assert "by then, and nothing is left to pay. ✓ available" in plain(await ada.get("/invoices/2"))
-        assert "You pay 149.00 USD if you pay all of it by 30 Nov 2026" in plain(await ada.get(PAY))
+        assert f"{pay} ✓ available" in plain(await ada.get("/invoices/2"))
+        for path in (PAY, "/invoices/1/pay", "/pay"):
+            text = plain(await ada.get(path))
+            assert "You pay 147.00 USD if you pay all of it by 30 Nov 2026: 3.00 USD less for paying early" in text
+            assert "(2.00 on invoice 1, 1.00 on invoice 2)" in text
         site.web.now += DAY_US
         ada = await site.web.visitor("ada")
         assert f"{words} – ended" in plain(await ada.get("/invoices/2"))
         assert "The early-payment discount of 1.00 USD ended on 30 Nov 2026" in plain(await ada.get(PAY))
         assert (await form_of(ada))["amount"] == "150.00"
 
-    async def test_the_discount_is_gone_when_a_part_was_paid(self, site: InvoiceSite, ada: Visitor) -> None:
+    async def test_the_discount_is_gone_of_the_invoice_of_which_a_part_was_paid(
+        self, site: InvoiceSite, ada: Visitor
+    ) -> None:
         await site.payments.pay(2, 40 * MICROS, actor="ada", key="k")
-        assert "30 Nov 2026 – not available any more" in plain(await ada.get("/invoices/2"))
-        assert (await form_of(ada))["amount"] == "110.00"
+        first = plain(await ada.get("/invoices/1"))
+        assert "30 Nov 2026 – not available any more" in first
+        assert "Amount due now 110.00 USD 109.00 USD if paid by 30 Nov 2026" in first
+        assert "Pay 109.00 USD by then, and nothing is left to pay. ✓ available" in plain(await ada.get("/invoices/2"))
+        assert (await form_of(ada))["amount"] == "109.00"
+        await site.payments.pay(1, None, actor="ada", key="k2")
+        assert "1.00 USD Last day: 30 Nov 2026 ✓ taken" in plain(await ada.get("/invoices/2"))
 
     async def test_calls_that_are_not_billed_are_summed_and_linked(self, site: InvoiceSite, ada: Visitor) -> None:
         page = await ada.get("/invoices/2")
@@ -189,13 +203,13 @@ class TestInvoice:
 class TestPaying:
     async def test_all_that_is_due_is_offered_and_accepted_not_paid(self, site: InvoiceSite, ada: Visitor) -> None:
         form = await form_of(ada)
-        assert form["amount"] == "149.00"
+        assert form["amount"] == "147.00"
         answer = await ada.post(PAY, **form)
         page = await ada.follow(answer)
         assert title(page) == "Payment accepted"
         ((entry, amount),) = site.rows("SELECT entry, amount_micros FROM payments")
         assert f"Payment number {entry} " in plain(page)
-        assert amount == 149 * MICROS
+        assert amount == 147 * MICROS
         assert site.due == 0
         assert " paid" not in title(page)
         again = await ada.post(PAY, **form)
@@ -223,7 +237,7 @@ class TestPaying:
     @pytest.mark.parametrize(
         ("amount", "words"),
         [
-            ("0", "not above zero"),
+            ("0", "must be above zero"),
             ("-5", "is not an amount"),
             ("much", "is not an amount"),
             ("23.0901", "more decimals than USD has"),
@@ -237,6 +251,12 @@ class TestPaying:
         assert title(page) == "Pay invoice 2"
         assert words in plain(page)
         assert f'value="{amount}"' in page
+        assert site.rows("SELECT * FROM payments") == []
+
+    async def test_an_amount_that_was_emptied_is_asked_for_again(self, site: InvoiceSite, ada: Visitor) -> None:
+        page = await (await ada.post(PAY, **(await form_of(ada) | {"amount": " "}))).text()
+        assert "no amount was given: all that is due is filled in, or write less" in plain(page)
+        assert 'value="147.00"' in page
         assert site.rows("SELECT * FROM payments") == []
 
     async def test_a_form_that_was_sent_with_another_amount_pays_nothing(self, site: InvoiceSite, ada: Visitor) -> None:
@@ -261,7 +281,10 @@ class TestRefusals:
         await ada.post(PAY, **first)
         assert "on its way" in await refused(ada, **second)
         for path in (PAY, "/pay"):
-            assert "What is due is being paid already" in not_available(await ada.get(path))
+            text = plain(not_available(await ada.get(path)))
+            assert "What is due is being paid already" in text
+            assert "Being paid already 147.00 USD and 3.00 USD discount for paying early" in text
+        assert "Being paid, USD 147.00 and 3.00 discount" in plain(await ada.get("/statements"))
         assert f'href="{PAY}">Pay now</a>' in await ada.get("/invoices/2")
         # One that was sent, and that somebody wanted to pay, however often.
         assert len(site.rows("SELECT * FROM payments WHERE state = 'refused'")) == 2
@@ -282,7 +305,7 @@ class TestRefusals:
 
     async def test_more_than_is_due(self, site: InvoiceSite, ada: Visitor) -> None:
         text = await refused(ada, **(await form_of(ada) | {"amount": "150.01"}))
-        assert "The amount is above what is due, 149.00" in text
+        assert "The amount is above what is due, 147.00 (3.00 less for paying early)" in text
         assert 'href="/invoices/2"' in await (await ada.post(PAY, amount="200", key="another")).text()
         assert site.due == 150 * MICROS
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from mediation.directory_builder import DirectoryBuilder
+from rating.provisioning import read_accounts
+from rating.store.provisioning import put_accounts
 from rating.tariff import parse_tariff
 from tests.builders import NOW, a_tariff_text, accounts_csv, cdr_json
 from tests.integration.web_site import ADA, WebSite, opened
@@ -35,7 +37,8 @@ async def web(tmp_path: Path) -> AsyncIterator[WebSite]:
         await site.store.import_tariff(text, parse_tariff(text), NOW)
         for name, currency in (("in dollars", "USD"), ("in euros", "EUR")):
             row = f"{ADA},Ada Lovelace,ada@customers.example,{currency},America/New_York,2500.00,standard,agnes,1"
-            await site.store.import_accounts(accounts_csv(row), NOW)
+            # Not imported: an account that is charged keeps its currency.
+            await site.store.transact(put_accounts, read_accounts(accounts_csv(row)), NOW)
             site.front.directory = DirectoryBuilder(None).build(await site.store.provisioned())
             await site.receive(cdr_json(id=name))
         yield site

@@ -61,6 +61,9 @@ USERS: Final = {
     "olga": (Role.OPERATOR, None), "agnes": (Role.AGENT, None), "axel": (Role.AUDITOR, None),
 }  # fmt: skip
 
+MOST_ORDERED: Final = 3
+"""Bill runs that messages may order."""
+
 CALLS: Final = (
     cdr_json(id="ada-1"),
     cdr_json(id="ada-2", called="+16175550123", duration=raw("12.5")),
@@ -121,6 +124,8 @@ class WebSite:
     def __init__(self, directory: Path) -> None:
         self.path = directory / "tollkeeper.db"
         self.now = NOW
+        self.ordered: list[tuple[str, str | None, str]] = []
+        """The bill runs that messages have ordered: period, account, actor."""
         self._stack = AsyncExitStack()
 
     async def open(self) -> None:
@@ -182,6 +187,12 @@ class WebSite:
         self.server = await self._stack.enter_async_context(TestServer(self.application))
         await self.receive(*CALLS, *SUSPENDED)
 
+    async def _order_run(self, period: str, account: str | None, actor: str) -> str | None:
+        if len(self.ordered) == MOST_ORDERED:
+            return None
+        self.ordered.append((period, account, actor))
+        return f"{period}-{account}"
+
     async def _feeds(self) -> list[FeedStatus]:
         activity = SourceActivity("pop-nyc", accepted=3, suspended=5, last_arrived_at=self.now, lag_us=1_500_000)
         return [FeedStatus("pops", "pop", "http://127.0.0.1:1", "open", [SourceStatus("pop-nyc", "live", activity, 8)])]
@@ -222,7 +233,7 @@ class WebSite:
             self.owner, self.store,
             max_body_bytes=100_000, read_timeout_s=5,
         )  # fmt: skip
-        feed.answer_others(Messages(self.site).taker)
+        feed.answer_others(Messages(self.site, self._order_run).taker)
         return await self._stack.enter_async_context(TestClient(TestServer(feed.application)))
 
     async def close(self) -> None:

@@ -211,3 +211,20 @@ def test_amounts_are_exact(amount: int, said: str) -> None:
 
 def test_instants_are_by_the_accounts_clock() -> None:
     assert local(micros("2026-07-01T03:59:59.999999Z"), "America/New_York") == "30 June 2026, 23:59 EDT"
+
+
+@pytest.mark.parametrize(
+    ("until", "facts", "said"),
+    [
+        ("cleared", FIRED, "as soon as a payment brings the account under its limit again."),
+        ("cleared", BarConfirmed("LD", NOW), "after a payment, with another limit, or in the next period."),
+        ("period-end", FIRED, "when the period ends."),
+        ("restored", FIRED, "until we give it back"),
+    ],
+)
+def test_who_is_barred_is_told_how_that_ends(until: str, facts: Any, said: str) -> None:
+    order = OrderNow("bar", "long-distance", CALLING, "confirmed", until)
+    assert said in text(facts, order)
+    assert said not in text(facts, order, recipient=PROVIDER)
+    assert said not in text(facts, OrderNow("bar", "long-distance", CALLING, "failed", until))
+    assert said not in text(facts, OrderNow("bar", "long-distance", CALLING, "confirmed"))

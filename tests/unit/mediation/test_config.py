@@ -405,6 +405,8 @@ REFUSED = [
     (STORE + "[switches.s]", "switches.s.driver", "is missing; add driver = one of kamailio, radius"),
     (STORE + '[switches.s]\ndriver = "kamalio"', "switches.s.driver", 'did you mean "kamailio"?'),
     (STORE + '[switches.s]\ndriver = "kamailio"', "switches.s.url", "is missing; add url, which the driver kamailio"),
+    (STORE + '[switches.s]\ndriver = "kamailio"\nurl = "ftp://x"', "switches.s.url", "JSON-RPC over HTTP; write http"),
+    (STORE + '[web]\nlisten = "h:1"\npublic_url = "ftp://x"', "web.public_url", "is no address of pages; write http"),
     (STORE + '[switches.s]\ndriver = "kamailio"\nurl = "h:80"', "switches.s.url", "is no URL with a scheme and a host"),
     (STORE + '[switches.s]\ndriver = "radius"\naddress = "h:1"', "switches.s.secret", "which the driver radius needs"),
     (STORE + '[switches.s]\ndriver = "radius"\naddress = "h:0"', "switches.s.address", "has port 0"),

@@ -5,7 +5,8 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from mediation.feeds.outcomes import answer
-from mediation.pipeline.owner import Overloaded, Stopping
+from mediation.pipeline.owner import Stopping
+from mediation.pipeline.room import Overloaded
 from rating.store.batch import Outcome
 
 

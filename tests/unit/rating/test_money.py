@@ -25,9 +25,15 @@ def test_a_plain_decimal_is_read_exactly(text: str, micros: int) -> None:
     assert parse_micros(text) == micros
 
 
+@pytest.mark.parametrize("text", ["1000000000000", "9" * 26, "1000000000000.000001"])
+def test_what_is_too_large_is_said_to_be(text: str) -> None:
+    with pytest.raises(ValueError, match="is too large: write at most 12 digits before the point"):
+        parse_micros(text)
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", " 1", "1 ", "-1", "+1", "1.", ".5", "1,000", "1_000", "1e3", "0x10", "1.0000001", "1000000000000", "٣", "²",
+    ["", " 1", "1 ", "-1", "+1", "1.", ".5", "1,000", "1_000", "1e3", "0x10", "1.0000001", "٣", "²",
      "NaN", "inf", "$5", "1.2.3", "1\n"],
 )  # fmt: skip
 def test_anything_else_is_refused_with_words(text: str) -> None:
