@@ -1,6 +1,6 @@
 """How an account's bills stand, and what became of the discounts on them. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -25,7 +25,7 @@ class DiscountState(StrEnum):
     TAKEN = "taken"
     OFFERED = "offered"
     NOT_TAKEN = "not taken"
-    """It cannot be had any more: its last day is past, or its bill is paid without it."""
+    """It cannot be had any more: its last day is past, or its bill is paid without it, also in part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,15 @@ class Stated:
 
 
 def stated(
-    bills: Sequence[Bill], due_micros: int, pending_micros: int, today: date, taken: Mapping[int, int]
+    bills: Sequence[Bill],
+    due_micros: int,
+    pending_micros: int,
+    today: date,
+    taken: Mapping[int, int],
+    touched: Collection[int] = (),
 ) -> list[Stated]:
     """How each of an account's bills stands, the newest first, when it owes so much, and so much is on its way; `taken`
-    are the discounts that were granted, by the bills' numbers.
+    are the discounts that were granted, by the bills' numbers, `touched` the bills of which a customer has paid some.
 
     Payments pay what is oldest: what is left of a bill's total due is what is owed now, less what came after it.
     """
@@ -59,7 +64,7 @@ def stated(
             state = BillState.COMING if left_micros + pending_micros > 0 else BillState.PAID
         is_owed = state in (BillState.OPEN, BillState.PAST_DUE)
         in_time = bill.discount is not None and today <= bill.discount.last_on
-        discount = _discount(bill, is_owed and in_time, taken)
+        discount = _discount(bill, is_owed and in_time and bill.number not in touched, taken)
         found.append(Stated(bill, state, discount, later if is_owed else None))
         left_micros, later = left_micros - bill.charged_micros, bill.number
     return found

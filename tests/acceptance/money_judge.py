@@ -31,6 +31,8 @@ class Money:
             self.entries = cx.execute("SELECT * FROM ledger_entries ORDER BY id").fetchall()
             self.postings = cx.execute("SELECT * FROM ledger_postings ORDER BY id").fetchall()
             self.payments = cx.execute("SELECT * FROM payments ORDER BY id").fetchall()
+            shares = "SELECT payment, sum(paid_micros), sum(discount_micros) FROM payment_shares GROUP BY payment"
+            self._shares = {number: (paid, let_go) for number, paid, let_go in cx.execute(shares)}
             self._audited = cx.execute("SELECT action, detail, subject FROM audit_log ORDER BY id").fetchall()
             self.transactions = dict(_transactions(cx))
         self._halves: dict[int, dict[str, int]] = {}
@@ -149,6 +151,8 @@ class Money:
                 )
             if not is_so:
                 yield f"payment {one['id']}, {one['state']}, is not what the ledger says"
+            if self._shares.get(one["id"]) != (None if one["state"] == "refused" else (paid, let_go)):
+                yield f"payment {one['id']}, {one['state']}, is not what it does to invoices"
 
     def _bad_audit(self) -> Iterator[str]:
         told = Counter(

@@ -252,9 +252,9 @@ def test_a_folder_that_is_not_there_is_found_by_check_config(tmp_path: Path) -> 
     file = tmp_path / "site.toml"
     file.write_text(STORE)
     ended = run_here("check-config", "--config", file)
-    assert ended.returncode == 2
+    assert ended.returncode == 0  # it may be there where the configuration is for
     said = one_line(ended.stderr)
-    assert all(words in said for words in ("site.toml", "store.url", "/nowhere is no directory", "make it"))
+    assert all(words in said for words in ("site.toml", "store.url", "no directory /nowhere", "make it"))
 
 
 def test_an_export_of_nothing_says_why(provisioned: Site) -> None:
@@ -262,5 +262,5 @@ def test_an_export_of_nothing_says_why(provisioned: Site) -> None:
     assert (ended.returncode, ended.stdout) == (0, b"")
     assert "there is no account zz: mind the number" in one_line(ended.stderr)
     ended = provisioned.command("export", "transactions", "--from", "2026-02-01", "--to", "2026-01-01")
-    assert ended.returncode == 2
+    assert (ended.returncode, ended.stdout) == (0, b"")
     assert "--from is after --to" in one_line(ended.stderr)

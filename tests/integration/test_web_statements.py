@@ -70,6 +70,13 @@ class TestBillsAsTheyStand:
         told = [row[9] for row in rows(await ada.get("/statements"), "Statements")]
         assert told == ["1.00 ✓ taken", "2.00 ✓ taken"]
 
+    async def test_a_discount_is_gone_of_the_bill_of_which_a_part_was_paid(
+        self, site: InvoiceSite, ada: Visitor
+    ) -> None:
+        await site.payments.pay(2, 40 * MICROS, actor="ada", key="k")
+        told = [row[9] for row in rows(await ada.get("/statements"), "Statements")]
+        assert told == ["1.00 until 30 Nov", "2.00 not taken"]
+
     async def test_a_bill_is_open_past_due_on_its_way_or_paid(self, site: InvoiceSite, ada: Visitor) -> None:
         async def states() -> list[str]:
             return [row[1][2:] for row in rows(await ada.get("/statements"), "Statements")]

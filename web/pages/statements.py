@@ -88,7 +88,7 @@ class StatementPages:
         today: date = local_day(now, account.account, site)
         unbilled_from = first_unbilled_day(kept.bills[0], kept.zones[kept.bills[0].number]) if kept.bills else None
         return {
-            "stated": stated(kept.bills, due_micros, kept.pending.micros, today, kept.discounts),
+            "stated": stated(kept.bills, due_micros, kept.pending.micros, today, kept.discounts, kept.touched),
             "due_micros": due_micros,
             "pending": kept.pending,
             "unbilled_micros": rounded(site.exposure.unbilled(account.account, now), account.currency),
@@ -109,6 +109,8 @@ class Kept:
     payments: dict[int, Payment]
     """Those that the customer made, by the entries among the changes."""
     discounts: dict[int, int]
+    touched: set[int]
+    """The bills of which the customer has paid some."""
     refused: list[Payment]
     pending: Pending
 
@@ -123,6 +125,7 @@ def _kept(cx: sqlite3.Connection, account: str, before: int | None) -> Kept:
         changes,
         payment_rows.by_entries(cx, [change.entry.id for change in changes]),
         payment_rows.discounts_of(cx, account),
+        payment_rows.touched(cx, [bill.number for bill in bills]),
         payment_rows.refused_of(cx, account),
         payment_rows.pending(cx, account),
     )

@@ -220,7 +220,7 @@ def test_what_is_owed_is_of_the_newest_invoices_as_if_the_oldest_were_paid_first
         came_in -= paid
         if max(cents, 0) > paid:
             expected[number] = (cents - paid) * CENT
-    assert {one.invoice: one.left_micros for one in stands.invoices} == expected
+    assert [(one.invoice, one.left_micros) for one in stands.invoices] == list(expected.items())
 
 
 def test_the_words_say_what_to_do_with_the_amounts() -> None:
