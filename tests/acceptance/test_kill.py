@@ -20,7 +20,7 @@ import pytest
 
 from mediation.feeds.chunks import LINES_A_CHUNK
 from simulators.population import FIRST_ACCOUNT
-from tests.acceptance.daemon_process import DaemonProcess, run_here
+from tests.acceptance.daemon_process import DaemonProcess, tollkeeper
 from tests.acceptance.killed_intake import POSTING, SWITCH, Daemons, IntakeSite, Senders, provision
 from tests.pop_by_hand import PopByHand
 
@@ -218,7 +218,8 @@ def corrections(store: Path) -> int:
 
 
 def run(site: IntakeSite, *arguments: str | Path) -> "subprocess.CompletedProcess[bytes]":
-    return run_here(*arguments, "--config", site.configs[0])
+    # As a process of its own: the senders here log to the stderr that a command in this process would take.
+    return tollkeeper(*arguments, "--config", site.configs[0])
 
 
 async def done(site: IntakeSite, *arguments: str | Path) -> Any:
