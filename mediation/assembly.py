@@ -63,8 +63,8 @@ class Parts:
 async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int], registry: CollectorRegistry) -> Parts:
     """The parts on both sides of the seam, the feeds in front of them, and who works on what they hold."""
     sources = await store.register_sources(config.sources)
-    builder = DirectoryBuilder(config.rating.default_tariff)
-    directory = builder.build(await store.provisioned())
+    builder = DirectoryBuilder(config.rating.default_tariff, guides=not config.rating.processes)
+    directory = builder.build(await store.provisioned(with_lines=builder.guides))
     counters = await load_counters(store, directory.accounts)
     front = Front(directory, oldest_at(config.store.retention_months, clock()))
     formats = SourceFormats(config.plans)
@@ -91,7 +91,7 @@ async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int],
         extra={
             "path": str(config.store.path),
             "accounts": len(directory.accounts),
-            "lines": directory.lines,
+            "lines": directory.numbers,
             "tariffs": len(directory.tariffs),
             "last_transaction": store.last_id,
         },
@@ -108,7 +108,7 @@ async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int],
         Provisions(store, builder, front, owner, clock, acting.room.follow, fronts.follow),
         feeds,
         await Users.load(store, clock),
-        Recycler(store, front, owner, clock, sources, formats=formats),
+        Recycler(store, preparer, owner, clock, sources, formats=formats),
         metrics,
         acting,
         await Enrolments.load(store, clock, acting.wake),

@@ -11,8 +11,11 @@ from rating.tariff import TariffText, parse_tariff
 class DirectoryBuilder:
     """Makes directories of what is provisioned; a tariff's rater is built once, however often others are imported."""
 
-    def __init__(self, default_tariff: str | None) -> None:
+    def __init__(self, default_tariff: str | None, *, guides: bool = True) -> None:
+        """`guides`: whether records are guided by its directories. If not they have no lines, which take much memory
+        and may be left out of what is provisioned."""
         self.default_tariff = default_tariff
+        self.guides = guides
         self._versions: dict[int, TariffVersion] = {}
 
     def use_default_tariff(self, name: str | None) -> None:
@@ -29,7 +32,12 @@ class DirectoryBuilder:
         ]
         self._versions = {version.id: version for version in versions}
         return Directory(
-            provisioned.accounts, provisioned.lines, TariffBook(versions), self.default_tariff, provisioned.favourites
+            provisioned.accounts,
+            provisioned.lines,
+            TariffBook(versions),
+            self.default_tariff,
+            provisioned.favourites,
+            provisioned.numbers,
         )
 
     def _version(

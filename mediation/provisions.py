@@ -100,7 +100,7 @@ class Provisions:
     async def _built(self) -> Directory:
         """Of what is in the store now. Other processes rate by it from before the end on: what they make of an account
         that is new waits for the end of the import, as its caller stands still."""
-        provisioned = await self._store.provisioned()
+        provisioned = await self._store.provisioned(with_lines=self._builder.guides)
         built, _ = await asyncio.gather(
             asyncio.to_thread(self._builder.build, provisioned), self._elsewhere(self._builder.default_tariff)
         )
@@ -112,9 +112,9 @@ async def import_accounts_alone(store: Store, text: str, now: int, noted: Noted 
 
     The stored counters follow if the zone or cycle day of an account has changed.
     """
-    counters = await load_counters(store, _by_number(await store.provisioned()))
+    counters = await load_counters(store, _by_number(await store.provisioned(with_lines=False)))
     number = await store.import_accounts(text, now, noted)
-    if counters.follow(_by_number(await store.provisioned())):
+    if counters.follow(_by_number(await store.provisioned(with_lines=False))):
         await recount_into(counters, store)
         await store.save_snapshot(counters.covers_id, counters.parts())
     return number

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 import msgspec
+from msgspec.structs import astuple
 
 from rating.account import Account
 from rating.calendar import BILL_CYCLE, MONTH, AccountCalendar
@@ -40,7 +41,28 @@ class Usage(NamedTuple):
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(list[tuple[str, str, int, int | str, int | str, int, int]])
 _MOST: Final = (1 << 63) - 1
-_NOTHING: Final = [0, 0, 0, 0]
+
+
+class _Sum(msgspec.Struct, gc=False):
+    """Use, summed up. No list, for there are hundreds of thousands that the garbage collector need not go through."""
+
+    charge_micros: int = 0
+    duration_us: int = 0
+    calls: int = 0
+    transactions: int = 0
+
+    def add(self, charge_micros: int, duration_us: int, calls: int, transactions: int) -> None:
+        """Add further use."""
+        self.charge_micros += charge_micros
+        self.duration_us += duration_us
+        self.calls += calls
+        self.transactions += transactions
+
+
+_NOTHING: Final = _Sum()
+
+_Sums = dict[int, dict[str, _Sum]]
+"""By the first instant of a period, and then by account."""
 
 
 class _Fresh(msgspec.Struct, gc=False):
@@ -48,12 +70,12 @@ class _Fresh(msgspec.Struct, gc=False):
     two. A transaction is counted in one place then, and a place that lies together: on the ingest path the counters
     of a hundred thousand accounts wait for memory."""
 
-    begins: int
-    ends: int
-    month: list[int]
-    cycle: list[int]
-    total: list[int]
-    """Charges of the account in all its cycles."""
+    month: _Sum
+    cycle: _Sum
+    begins: int = 0
+    ends: int = 0
+    settled_micros: int = 0
+    """Charges of the account over all its cycles, but for those below."""
     charge_micros: int = 0
     duration_us: int = 0
     calls: int = 0
@@ -62,11 +84,9 @@ class _Fresh(msgspec.Struct, gc=False):
     def settle(self) -> None:
         """Add it to the month and the bill cycle, and begin anew."""
         if self.transactions:
-            gathered = (self.charge_micros, self.duration_us, self.calls, self.transactions)
             for counter in (self.month, self.cycle):
-                for index, value in enumerate(gathered):
-                    counter[index] += value
-            self.total[0] += self.charge_micros
+                counter.add(self.charge_micros, self.duration_us, self.calls, self.transactions)
+            self.settled_micros += self.charge_micros
             self.charge_micros = self.duration_us = self.calls = self.transactions = 0
 
 
@@ -74,13 +94,12 @@ class Counters:
     """All counters of a shard. `accounts` is the directory's: an account's zone and cycle day say its periods."""
 
     def __init__(self, accounts: dict[str, Account]) -> None:
-        self._months: dict[tuple[str, int], list[int]] = {}
-        self._cycles: dict[tuple[str, int], list[int]] = {}
-        self._totals: dict[str, list[int]] = {}
-        """Charges of each account in all its cycles, one number in a list."""
+        self._months: _Sums = {}
+        self._cycles: _Sums = {}
         self._calendars: dict[tuple[str, int], AccountCalendar] = {}
         self._accounts = accounts
         self._fresh: dict[str, _Fresh] = {}
+        """Of every account with counters."""
         self.covers_id = 0
         """The last transaction counted."""
         self.restored_id = 0
@@ -89,15 +108,15 @@ class Counters:
     def follow(self, accounts: dict[str, Account]) -> bool:
         """Take over newly imported accounts; True if periods of accounts with counters have moved, and the counters
         must be projected again from the transactions."""
-        counted = {account for account, _ in self._months}
         moved = any(
             _clock(accounts[account]) != _clock(self._accounts[account])
-            for account in counted
+            for account in self._fresh
             if self._accounts[account] is not accounts[account]
         )
         self._accounts = accounts
-        self._settle()
-        self._fresh.clear()
+        for fresh in self._fresh.values():
+            fresh.settle()
+            fresh.begins = fresh.ends = 0  # where it is in what they have now is found with the next transaction
         return moved
 
     def add(self, rows: Iterable[Row]) -> None:
@@ -135,24 +154,22 @@ class Counters:
         fresh.calls += some.calls
         fresh.transactions += some.transactions
 
-    def _find(self, account: str, at: int) -> "_Fresh":
+    def _find(self, account: str, at: int) -> _Fresh:
         """The fresh counter of an account around an instant; what it gathered before, in other periods, is settled."""
         clock = _clock(self._accounts[account])
         calendar = self._calendars.get(clock)
         if calendar is None:
             calendar = self._calendars[clock] = AccountCalendar(*clock)
-        month_start, month_end = calendar.month(at)
-        cycle_start, cycle_end = calendar.cycle(at)
-        before = self._fresh.get(account)
-        if before is not None:
-            before.settle()
-        fresh = self._fresh[account] = _Fresh(
-            max(month_start, cycle_start),
-            min(month_end, cycle_end),
-            self._months.setdefault((account, month_start), [0, 0, 0, 0]),
-            self._cycles.setdefault((account, cycle_start), [0, 0, 0, 0]),
-            self._totals.setdefault(account, [0]),
-        )
+        month_at, month_end = calendar.month(at)
+        cycle_at, cycle_end = calendar.cycle(at)
+        fresh = self._fresh.get(account)
+        if fresh is None:
+            fresh = self._fresh[account] = _Fresh(_NOTHING, _NOTHING)
+        else:
+            fresh.settle()
+        fresh.begins, fresh.ends = max(month_at, cycle_at), min(month_end, cycle_end)
+        fresh.month = _of(self._months, month_at, account)
+        fresh.cycle = _of(self._cycles, cycle_at, account)
         return fresh
 
     def usage(self, account: str, at: int) -> tuple[Usage, Usage]:
@@ -162,35 +179,27 @@ class Counters:
         calendar = AccountCalendar(*clock)
         month_start, cycle_start = calendar.month(at)[0], calendar.cycle(at)[0]
         return (
-            self._usage(self._months, account, MONTH, month_start),
-            self._usage(self._cycles, account, BILL_CYCLE, cycle_start),
+            self._usage(account, MONTH, month_start),
+            self._usage(account, BILL_CYCLE, cycle_start),
         )
 
     def charges(self, account: str) -> int:
         """Charges of an account over all bill cycles, in micro-units. Another thread may ask."""
-        total = self._totals.get(account)
-        if total is None:
-            return 0
         fresh = self._fresh.get(account)
-        return total[0] + (fresh.charge_micros if fresh is not None else 0)
+        return 0 if fresh is None else fresh.settled_micros + fresh.charge_micros
 
     def charged(self) -> dict[str, int]:
         """The same of every account with usage."""
-        totals = {account: total[0] for account, total in list(self._totals.items())}
-        for account, fresh in list(self._fresh.items()):
-            totals[account] = totals.get(account, 0) + fresh.charge_micros
-        return totals
+        return {account: fresh.settled_micros + fresh.charge_micros for account, fresh in list(self._fresh.items())}
 
-    def _usage(self, sums: dict[tuple[str, int], list[int]], account: str, period: str, start: int) -> Usage:
-        counter = sums.get((account, start), _NOTHING)
-        charge, duration, calls, transactions = counter
+    def _usage(self, account: str, period: str, starts_at: int) -> Usage:
+        sums = self._months if period == MONTH else self._cycles
+        settled = sums.get(starts_at, {}).get(account, _NOTHING)
+        known = _Sum(settled.charge_micros, settled.duration_us, settled.calls, settled.transactions)
         fresh = self._fresh.get(account)
-        if fresh is not None and (counter is fresh.month or counter is fresh.cycle):
-            charge += fresh.charge_micros
-            duration += fresh.duration_us
-            calls += fresh.calls
-            transactions += fresh.transactions
-        return Usage(account, period, start, charge, duration, calls, transactions)
+        if fresh is not None and (settled is fresh.month or settled is fresh.cycle):
+            known.add(fresh.charge_micros, fresh.duration_us, fresh.calls, fresh.transactions)
+        return Usage(account, period, starts_at, *astuple(known))
 
     def _settle(self) -> None:
         for fresh in self._fresh.values():
@@ -199,11 +208,12 @@ class Counters:
     def __iter__(self) -> Iterator[Usage]:
         self._settle()
         for period, sums in ((MONTH, self._months), (BILL_CYCLE, self._cycles)):
-            for (account, start), counter in sums.items():
-                yield Usage(account, period, start, *counter)
+            for starts_at, of_account in sums.items():
+                for account, known in of_account.items():
+                    yield Usage(account, period, starts_at, *astuple(known))
 
     def __len__(self) -> int:
-        return len(self._months) + len(self._cycles)
+        return sum(len(of_account) for sums in (self._months, self._cycles) for of_account in list(sums.values()))
 
     def parts(self, counters_per_part: int = 20_000) -> list[bytes]:
         """All counters as packed parts, for a snapshot."""
@@ -227,13 +237,14 @@ class Counters:
         """Stand where a snapshot was taken."""
         self._months.clear()
         self._cycles.clear()
-        self._totals.clear()
         self._fresh.clear()
-        for usage in unpack(parts):
-            sums = self._months if usage.period == MONTH else self._cycles
-            sums[usage.account, usage.starts_at] = list(usage[3:])
-            if usage.period == BILL_CYCLE:
-                self._totals.setdefault(usage.account, [0])[0] += usage.charge_micros
+        for account, period, starts_at, *sums in unpack(parts):
+            (self._months if period == MONTH else self._cycles).setdefault(starts_at, {})[account] = _Sum(*sums)
+            fresh = self._fresh.get(account)
+            if fresh is None:
+                fresh = self._fresh[account] = _Fresh(_NOTHING, _NOTHING)
+            if period == BILL_CYCLE:
+                fresh.settled_micros += sums[0]
         self.covers_id = self.restored_id = covers_id
 
 
@@ -242,6 +253,16 @@ def unpack(parts: Iterable[bytes]) -> Iterator[Usage]:
     for part in parts:
         for account, period, starts_at, charge, duration, calls, transactions in _decoder.decode(part):
             yield Usage(account, period, starts_at, int(charge), int(duration), calls, transactions)
+
+
+def _of(sums: _Sums, starts_at: int, account: str) -> _Sum:
+    of_account = sums.get(starts_at)
+    if of_account is None:
+        of_account = sums[starts_at] = {}
+    known = of_account.get(account)
+    if known is None:
+        known = of_account[account] = _Sum()
+    return known
 
 
 def _clock(account: Account) -> tuple[str, int]:

@@ -79,15 +79,16 @@ class TariffBook:
 class LineService(msgspec.Struct, frozen=True, gc=False):
     """A service of a line with the account that has it, ready for rating."""
 
-    line: Line
-    account: Account
+    line: str
+    account: str
+    provider: str
+    service: str
     from_at: int
     """µs UTC, or `ALWAYS`."""
     tariff: str | None
     """The line's tariff, else its account's, else the default."""
     currency: str
-    columns: tuple[str, str, str, str]
-    """Line, account, provider and service, as a transaction has them."""
+    """Of the account."""
 
 
 class Directory:
@@ -100,8 +101,10 @@ class Directory:
         tariffs: TariffBook | None = None,
         default_tariff: str | None = None,
         favourites: Mapping[str, tuple[str, ...]] | None = None,
+        numbers: int | None = None,
     ) -> None:
-        """`favourites`: the favourite numbers of accounts that have some, in their order."""
+        """`favourites`: the favourite numbers of accounts that have some, in their order; `numbers`: how many numbers
+        have lines, if these are not given because nothing is to be guided."""
         self.accounts = {account.account: account for account in accounts}
         self.tariffs = tariffs or TariffBook()
         self.default_tariff = default_tariff
@@ -112,12 +115,13 @@ class Directory:
         for line in lines:
             account = self.accounts[line.account]
             entry = LineService(
-                line,
-                account,
+                line.line,
+                account.account,
+                line.provider,
+                line.service,
                 _midnight(line.from_on, account.timezone),
                 line.tariff or account.tariff or default_tariff,
                 account.currency,
-                (line.line, account.account, line.provider, line.service),
             )
             known = self._by_line.setdefault(line.line, entry)
             if isinstance(known, list):
@@ -125,10 +129,8 @@ class Directory:
             elif known is not entry:
                 self._by_line[line.line] = [known, entry]
 
-    @property
-    def lines(self) -> int:
-        """Provisioned numbers."""
-        return len(self._by_line)
+        self.numbers = len(self._by_line) if numbers is None else numbers
+        """How many numbers have lines."""
 
     def guide(self, cdr: CDR) -> LineService | None:
         """The paying line's service and account: the called line's for collect and toll-free calls, that of
@@ -143,7 +145,7 @@ class Directory:
         if entry is None:
             return None
         if type(entry) is LineService:
-            if entry.from_at <= cdr.answer_at and (cdr.service is None or cdr.service == entry.columns[3]):
+            if entry.from_at <= cdr.answer_at and (cdr.service is None or cdr.service == entry.service):
                 return entry
             return None
         assert isinstance(entry, list)
@@ -154,7 +156,7 @@ class Directory:
         instant (µs UTC): for calls that were guided when perhaps the line was another's."""
         entry = self._by_line.get(line, ())
         entries = [entry] if isinstance(entry, LineService) else entry
-        of_account = [e for e in entries if e.columns[1] == account and e.columns[3] == service and e.from_at <= at]
+        of_account = [e for e in entries if e.account == account and e.service == service and e.from_at <= at]
         if of_account:
             return max(of_account, key=lambda e: e.from_at).tariff
         return self.accounts[account].tariff or self.default_tariff
@@ -181,8 +183,8 @@ def _choose(entries: list[LineService], cdr: CDR) -> LineService | None:
     had = [entry for entry in entries if entry.from_at <= cdr.answer_at]
     if not had:
         return None
-    service = had[0].line.service if cdr.service is None else cdr.service
-    return max((e for e in had if e.line.service == service), key=lambda entry: entry.from_at, default=None)
+    service = had[0].service if cdr.service is None else cdr.service
+    return max((e for e in had if e.service == service), key=lambda entry: entry.from_at, default=None)
 
 
 def _midnight(day: str, timezone: str) -> int:

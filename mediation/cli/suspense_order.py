@@ -14,6 +14,7 @@ from mediation.formats.source_formats import SourceFormats
 from mediation.pipeline.front import Front
 from mediation.pipeline.metrics import PipelineMetrics
 from mediation.pipeline.owner import StoreOwner
+from mediation.pipeline.preparing import FrontHere
 from mediation.pipeline.recycling import Recycled, Recycler
 from mediation.retention import oldest_at
 from mediation.schema import all_migrations
@@ -56,8 +57,9 @@ async def _recycler(config: Config, store: Store) -> Recycler:
     owner = StoreOwner(
         store, Counters(directory.accounts), PipelineMetrics(CollectorRegistry(), sources), max_queued=1, max_commit=1
     )
-    front = Front(directory, oldest_at(config.store.retention_months, wall_clock()))
-    return Recycler(store, front, owner, wall_clock, sources, formats=SourceFormats(config.plans))
+    formats = SourceFormats(config.plans)
+    front = FrontHere(Front(directory, oldest_at(config.store.retention_months, wall_clock())), formats.parser)
+    return Recycler(store, front, owner, wall_clock, sources, formats=formats)
 
 
 def _tell(done: Recycled) -> None:

@@ -171,7 +171,7 @@ class Rating:
     """Rates a line that has no tariff, and whose account has none."""
     processes: Annotated[int, Whole(0, 64)] = 0
     """Processes that read and rate records beside the one that owns the store; 0: it does that itself. One makes a busy
-    site faster where there are two cores or more; each holds all lines and tariffs once more."""
+    site faster where there are two cores or more; each holds all lines and tariffs, the owner no lines then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

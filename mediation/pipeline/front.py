@@ -129,7 +129,7 @@ class BatchMaker:
             elif cdr.quantity_us:
                 return "no-conversion", _why_unconverted(rater, entry)
         charge = (
-            rater.charge(cdr, entry.columns[2], entry.columns[3])
+            rater.charge(cdr, entry.provider, entry.service)
             if rater.rules is None
             else self._charge_in_parts(number, rater, rater.rules, cdr, entry)
         )
@@ -140,17 +140,17 @@ class BatchMaker:
 
     def _charge_in_parts(self, number: int, rater: Rater, rules: Rules, cdr: CDR, entry: LineService) -> Charge | str:
         """The charge before the rules, whose parts go along for the store's owner to apply them."""
-        _, account, provider, service = entry.columns
-        charge, stretches = rater.charge_in_parts(cdr, provider, service)
+        charge, stretches = rater.charge_in_parts(cdr, entry.provider, entry.service)
         if stretches:
-            self.batch.parts[number] = self._directory.parts_of(rules, cdr, account, stretches)
+            self.batch.parts[number] = self._directory.parts_of(rules, cdr, entry.account, stretches)
         return charge
 
     def _row(self, cdr: CDR, entry: LineService, tariff: int | None, charge: Charge) -> Row:
         """The order is that of `rating.store.batch.COLUMNS`."""
         return [
             None, self.batch.source, cdr.id, cdr.start_at, cdr.offset_min, cdr.answer_at, cdr.duration_us,
-            cdr.calling, cdr.called, *entry.columns, 0 if cdr.service is None else 1, cdr.type, cdr.units, cdr.device,
+            cdr.calling, cdr.called, entry.line, entry.account, entry.provider, entry.service,
+            0 if cdr.service is None else 1, cdr.type, cdr.units, cdr.device,
             charge.destination, charge.place_called, charge.charge_micros, tariff, charge.billed_s,
             self.batch.arrived_at, _detail(cdr), key_of(self.batch.source, cdr.id, cdr.start_at),
         ]  # fmt: skip
@@ -216,15 +216,14 @@ def _why_unguided(cdr: CDR) -> str:
 
 
 def _why_unconverted(rater: Rater, entry: LineService) -> str:
-    tariff, account = rater.tariff, entry.account
+    tariff = rater.tariff
     return (
-        f"tariff {tariff.name} is in {tariff.currency}, account {account.account} in {account.currency}, and no"
-        f" conversion is stated: add {account.currency} to its [conversion] and import it, then recycle"
+        f"tariff {tariff.name} is in {tariff.currency}, account {entry.account} in {entry.currency}, and no"
+        f" conversion is stated: add {entry.currency} to its [conversion] and import it, then recycle"
     )
 
 
 def _why_without_tariff(entry: LineService) -> str:
     if entry.tariff is None:
-        line = entry.line
-        return f"neither line {line.line} nor account {line.account} nor [rating] default_tariff names a tariff"
+        return f"neither line {entry.line} nor account {entry.account} nor [rating] default_tariff names a tariff"
     return f"tariff {entry.tariff} is not in force at the time: import it, then recycle"

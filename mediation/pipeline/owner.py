@@ -225,14 +225,8 @@ class StoreOwner:
                 await asyncio.sleep(0)  # the feeds and pages have their turn
             await self._store.save_snapshot(self.counters.covers_id, parts)
             self._snapshot_at = self.counters.covers_id
-        log.info(
-            "counters saved",
-            extra={
-                "covers_id": self._snapshot_at,
-                "counters": len(self.counters),
-                "seconds": round(time.perf_counter() - began, 3),
-            },
-        )
+            said = {"covers_id": self._snapshot_at, "counters": len(self.counters)}
+        log.info("counters saved", extra=said | {"seconds": round(time.perf_counter() - began, 3)})
 
     async def _commit(self) -> None:
         """One store transaction of what is waiting when the store gets to it."""

@@ -5,7 +5,6 @@ each lot in a store transaction of its own, so that ingest goes on between them;
 is not.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
@@ -13,9 +12,8 @@ import msgspec
 
 from mediation.formats import Unreadable
 from mediation.formats.source_formats import SourceFormats
-from mediation.pipeline.front import Front
 from mediation.pipeline.mending import Mend, NotMendable, mended_line, understood
-from mediation.pipeline.preparing import LINES_AT_ONCE
+from mediation.pipeline.preparing import Delivery, Preparer
 from mediation.pipeline.sender import Clock
 from mediation.pipeline.suspense_views import RecordView, view_of
 from rating.numbering import to_e164
@@ -107,17 +105,17 @@ class Recycler:
     def __init__(
         self,
         store: Store,
-        front: Front,
+        preparer: Preparer,
         owner: Recyclery,
         clock: Clock,
         sources: Mapping[str, int],
         reader: Reader | None = None,
         formats: SourceFormats | None = None,
     ) -> None:
-        """`sources`: the number of every source, by name; `reader`: who reads, if not the store; `formats`: of the
-        sources, where one has a dial plan."""
+        """`preparer`: who makes batches of lines; `sources`: the number of every source, by name; `reader`: who reads,
+        if not the store; `formats`: of the sources, where one has a dial plan."""
         self._store = store
-        self._front = front
+        self._preparer = preparer
         self._owner = owner
         self._clock = clock
         self._sources = sources
@@ -237,12 +235,8 @@ class Recycler:
             alike.setdefault((record.source, record.line_format), []).append(record)
         retried: list[Retried] = []
         for (source, format_), some in alike.items():
-            maker = self._front.begin(self._names[source], source, now, None, format_)
-            parse = self.formats.parser(format_, self._names[source])
-            for at in range(0, len(some), LINES_AT_ONCE):
-                await asyncio.sleep(0)  # the event loop's turn
-                maker.add([record.line for record in some[at : at + LINES_AT_ONCE]], parse)
-            batch = maker.batch
+            lines = [record.line for record in some]
+            batch = await self._preparer.prepare(Delivery(self._names[source], source, now, lines, format=format_))
             for month, rows in batch.rows.items():
                 for row, line in zip(rows, batch.row_lines[month], strict=True):
                     row[_ARRIVED_AT] = some[line - 1].arrived_at
@@ -255,6 +249,8 @@ class Recycler:
         source = self._names[record.source]
         line = mended_line(record, source, self.formats.parser(record.line_format, source), mend)
         if line is not None:
+            if b"\n" in line[0]:
+                raise NotMendable("a record is one line: take the line breaks out of it")
             read = self.formats.parser(line[1], source)(line[0], source)
             if isinstance(read, Unreadable):
                 raise NotMendable(f"{read.reason}: {read.detail}")

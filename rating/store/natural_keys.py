@@ -8,7 +8,6 @@ of which is written once then. After a crash the newest ones are read from the t
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from typing import Final
 
 from rating.store.batch import COLUMN, COLUMNS, Row, key_of, keys_after
@@ -73,7 +72,7 @@ class NaturalKeys:
         """Those of the keys that a transaction of the month has."""
         found: set[int] = set()
         for known in self._known(month):
-            found.update(key for key in keys if key in known)
+            found |= known.keys() & keys
         if month in self._stored:
             ordered = sorted(keys)  # neighbours are on one page
             for first, end in in_pieces(len(ordered)):
@@ -133,7 +132,7 @@ class NaturalKeys:
             values = ", ".join(["(?, ?)"] * (end - first))
             cx.execute(
                 f"INSERT INTO {table} (key, id) VALUES {values} ON CONFLICT DO NOTHING",  # names of ours
-                list(chain.from_iterable(some[first:end])),
+                [number for key in some[first:end] for number in (key, moving.keys[key])],
             )
         self._moved = len(some)
         if moving.done + self._moved == len(moving.ordered):
@@ -186,7 +185,7 @@ class _Moving:
 
     def __init__(self, month: int, keys: dict[int, int]) -> None:
         self.month, self.keys = month, keys
-        self.ordered = sorted(keys.items())
+        self.ordered = sorted(keys)
         self.done = 0
         self.upto_id = max(keys.values())
 

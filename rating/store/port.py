@@ -37,6 +37,8 @@ class Provisioned(msgspec.Struct):
     """Of tariffs, by number, the numbers that they have where their charges are in another currency."""
     favourites: dict[str, tuple[str, ...]] = {}
     """Numbers that accounts call for less."""
+    numbers: int | None = None
+    """How many numbers have lines, where `lines` was not asked for."""
 
 
 class Replay(msgspec.Struct):
@@ -84,8 +86,8 @@ class Store(Protocol):
     async def positions(self, source: int) -> dict[str, dict[str, object]]:
         """Of each epoch the last sequence and the gaps."""
 
-    async def provisioned(self) -> Provisioned:
-        """Everything that is provisioned."""
+    async def provisioned(self, *, with_lines: bool = True) -> Provisioned:
+        """Everything that is provisioned; without lines, how many numbers have some."""
 
     async def import_accounts(self, text: str, now: int, noted: Noted = unnoted) -> int:
         """Import an accounts.csv, all or nothing; how many. Raises ProvisioningError."""

@@ -24,11 +24,15 @@ _OF_RATING: Final = frozenset(
 """Columns of an account; the others say whose it is, and where to write to it."""
 
 
-def provisioned(cx: sqlite3.Connection, *, for_rating: bool = False) -> Provisioned:
+def provisioned(cx: sqlite3.Connection, *, for_rating: bool = False, with_lines: bool = True) -> Provisioned:
     """Everything that is provisioned; `for_rating`, accounts have no names and addresses."""
     accounts = get_accounts(cx, for_rating=for_rating)
-    numbers = {account.account: account.account for account in accounts}
-    return Provisioned(accounts, get_lines(cx, numbers), tariffs_in_force(cx), conversions(cx), get_favourites(cx))
+    there = Provisioned(accounts, [], tariffs_in_force(cx), conversions(cx), get_favourites(cx))
+    if with_lines:
+        there.lines = get_lines(cx, {account.account: account.account for account in accounts})
+    else:
+        (there.numbers,) = cx.execute("SELECT count(DISTINCT line) FROM lines").fetchone()
+    return there
 
 
 def put_accounts(cx: sqlite3.Connection, accounts: Iterable[Account], now: int) -> None:

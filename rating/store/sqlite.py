@@ -163,8 +163,8 @@ class SqliteStore:
     async def positions(self, source: int) -> dict[str, dict[str, object]]:
         return await self._reader.run(positions.positions, source)
 
-    async def provisioned(self) -> Provisioned:
-        return await self._reader.run(provisioning.provisioned)
+    async def provisioned(self, *, with_lines: bool = True) -> Provisioned:
+        return await self._reader.run(lambda cx: provisioning.provisioned(cx, with_lines=with_lines))
 
     async def import_accounts(self, text: str, now: int, noted: Noted = unnoted) -> int:
         accounts = await asyncio.to_thread(read_accounts, text)

@@ -54,6 +54,16 @@ def test_records_are_stored_and_an_import_is_in_force_when_its_command_returns(s
     assert site.answer("recount")[0] == 0
 
 
+def test_they_rate_what_is_recycled_for_the_owner_has_no_lines(site: Site) -> None:
+    with serving(site) as (daemon, _), daemon.pop() as pop:
+        assert pop.send(ndjson(a_record("early", calling=line(9)), b"{")).counts == (0, 0, 2)
+        site.provision(range(12))
+        code, done = site.answer("suspense", "recycle", "--all")
+        assert (code, done["recycled"], done["still_open"]) == (0, 1, 1)
+        assert daemon.terminate() == 0, daemon.text
+    assert [transaction["id"] for transaction in site.export()] == ["early"]
+
+
 def test_signals_to_the_whole_group_do_not_end_them_before_the_daemon(site: Site) -> None:
     with serving(site) as (daemon, pids), daemon.pop() as pop:
         for pid in pids:

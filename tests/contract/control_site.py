@@ -19,6 +19,7 @@ from mediation.directory_builder import DirectoryBuilder
 from mediation.pipeline.front import Front
 from mediation.pipeline.metrics import PipelineMetrics
 from mediation.pipeline.owner import StoreOwner
+from mediation.pipeline.preparing import FrontHere
 from mediation.pipeline.recycling import Recycler
 from mediation.provisions import Provisions, load_counters
 from mediation.schema import all_migrations
@@ -112,7 +113,7 @@ class ControlSite:
             watch=self._watch,
         )
         self.provisions = Provisions(self.store, builder, self.front, self.owner, self.time, self.room.follow)
-        self.recycler = Recycler(self.store, self.front, self.owner, self.time, {"pop-nyc": self.source})
+        self.recycler = Recycler(self.store, FrontHere(self.front), self.owner, self.time, {"pop-nyc": self.source})
         self.writing = asyncio.create_task(self.owner.run())
         self.fails = False
 

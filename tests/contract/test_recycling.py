@@ -16,6 +16,7 @@ from mediation.pipeline.front import Front
 from mediation.pipeline.mending import Mend, Replacement
 from mediation.pipeline.metrics import PipelineMetrics
 from mediation.pipeline.owner import StoreOwner
+from mediation.pipeline.preparing import FrontHere
 from mediation.pipeline.recycling import CHUNK, NotSelectable, Recycled, Recycler, Selection
 from rating.counters import Counters
 from rating.recount import as_sums, differences, recount
@@ -60,7 +61,9 @@ class Desk:
             max_commit=1,
         )
         self.front = Front(self.site.directory)
-        self.recycler = Recycler(self.site.store, self.front, self.owner, lambda: self.now, self.site.numbers_of)
+        self.recycler = Recycler(
+            self.site.store, FrontHere(self.front), self.owner, lambda: self.now, self.site.numbers_of
+        )
 
     async def send(self, *lines: bytes, **how: Any) -> Numbers:
         return await self.write(self.site.batch(*lines, **how))
@@ -349,6 +352,7 @@ class TestMending:
             (U, Mend(set={"called": "nobody"}), "bad-number: called 'nobody'"),
             (U, Mend(set={"id": ""}), "malformed: id is missing"),
             (U, Mend(line=b"{}"), "malformed: id is missing"),
+            (U, Mend(line=U.replace(b",", b",\n", 1)), "one line"),
             (b"garbage", Mend(set={"called": CALLING}), "give the whole line"),
         ],
     )

@@ -173,7 +173,7 @@ class WebSite:
             users=self.users,
             owner=self.owner,
             front=self.front,
-            recycler=Recycler(self.store, self.front, self.owner, lambda: self.now, self.sources),
+            recycler=Recycler(self.store, FrontHere(self.front), self.owner, lambda: self.now, self.sources),
             room=self.acting.room,
             exposure=self.acting.exposure,
             enrolments=await Enrolments.load(self.store, lambda: self.now, self.acting.wake),

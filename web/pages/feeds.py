@@ -60,7 +60,7 @@ class FeedsPages:
             "counters": len(owner.counters),
             "last_id": owner.counters.covers_id,
             "accounts": len(self._site.directory.accounts),
-            "lines": self._site.directory.lines,
+            "lines": self._site.directory.numbers,
             "tariffs": len(self._site.directory.tariffs),
             "commits": owner.commits,
             **await self._site.readers.read(_waiting),
