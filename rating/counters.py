@@ -4,8 +4,9 @@ They live in memory and are a projection of the transactions: a snapshot is stor
 transaction id that it covers, and what came after it is replayed at start-up.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 import msgspec
@@ -13,34 +14,17 @@ from msgspec.structs import astuple
 
 from rating.account import Account
 from rating.calendar import BILL_CYCLE, MONTH, AccountCalendar
+from rating.cdr import MICROS
+from rating.counter_parts import TOTAL, Key, Sums, Usage, pack, parts_of, unpack
 from rating.store.batch import COLUMN, Row
 from rating.store.retired import RetiredSum
 
-_ACCOUNT: Final = COLUMN["account"]
-_ANSWER_AT: Final = COLUMN["answer_at"]
-_CHARGE: Final = COLUMN["charge_micros"]
-_DURATION: Final = COLUMN["duration_us"]
+_COUNTED: Final = itemgetter(*(COLUMN[name] for name in ("account", "answer_at", "charge_micros", "duration_us")))
 
 
-class Usage(NamedTuple):
-    """One counter: an account's use in one period."""
-
-    account: str
-    period: str
-    """`month` or `bill-cycle`, by the account's local clock."""
-    starts_at: int
-    """First instant of the period, µs UTC."""
-    charge_micros: int
-    duration_us: int
-    calls: int
-    """Answered ones; a reversal takes one away."""
-    transactions: int
-    """Rows, reversals too."""
-
-
-_encoder: Final = msgspec.msgpack.Encoder()
-_decoder: Final = msgspec.msgpack.Decoder(list[tuple[str, str, int, int | str, int | str, int, int]])
-_MOST: Final = (1 << 63) - 1
+KEPT_OPEN_US: Final = 62 * 86_400 * MICROS
+"""Periods that begin within this of the latest one are open: nearly all that is counted or asked for is in them. The
+others are kept as the snapshot has them, for there are years of them."""
 
 
 class _Sum(msgspec.Struct, gc=False):
@@ -61,8 +45,8 @@ class _Sum(msgspec.Struct, gc=False):
 
 _NOTHING: Final = _Sum()
 
-_Sums = dict[int, dict[str, _Sum]]
-"""By the first instant of a period, and then by account."""
+_Sums = dict[str, _Sum]
+"""By account."""
 
 
 class _Fresh(msgspec.Struct, gc=False):
@@ -89,13 +73,21 @@ class _Fresh(msgspec.Struct, gc=False):
             self.settled_micros += self.charge_micros
             self.charge_micros = self.duration_us = self.calls = self.transactions = 0
 
+    def forget_piece(self) -> None:
+        """Which piece of time it is of is found with the next transaction. It has settled."""
+        self.begins = self.ends = 0
+        self.month = self.cycle = _NOTHING
+
 
 class Counters:
     """All counters of a shard. `accounts` is the directory's: an account's zone and cycle day say its periods."""
 
     def __init__(self, accounts: dict[str, Account]) -> None:
-        self._months: _Sums = {}
-        self._cycles: _Sums = {}
+        self._open: dict[Key, _Sums] = {}
+        """By period and first instant."""
+        self._closed: list[_Closed] = []
+        self._unchanged = 0
+        """So many of the closed ones, from the first on, are as the last snapshot has them."""
         self._calendars: dict[tuple[str, int], AccountCalendar] = {}
         self._accounts = accounts
         self._fresh: dict[str, _Fresh] = {}
@@ -116,35 +108,32 @@ class Counters:
         self._accounts = accounts
         for fresh in self._fresh.values():
             fresh.settle()
-            fresh.begins = fresh.ends = 0  # where it is in what they have now is found with the next transaction
+            fresh.forget_piece()
         return moved
 
-    def add(self, rows: Iterable[Row]) -> None:
+    def add(self, rows: Sequence[Row]) -> None:
         """Count transactions, in ascending order of their ids."""
+        self.count_all(map(_COUNTED, rows))
+        if rows:
+            self.covers_id = rows[-1][0]
+
+    def count_all(self, transactions: Iterable[tuple[str, int, int, int]]) -> None:
+        """Count transactions, each in the periods of its answer: account, answer, charge in micro-units, duration in
+        microseconds."""
         fresh_of = self._fresh
-        covers_id = self.covers_id
-        for row in rows:
-            covers_id, account, answer_at, duration_us = row[0], row[_ACCOUNT], row[_ANSWER_AT], row[_DURATION]
+        for account, answer_at, charge_micros, duration_us in transactions:
             fresh = fresh_of.get(account)
             if fresh is None or not fresh.begins <= answer_at < fresh.ends:
                 fresh = self._find(account, answer_at)
-            fresh.charge_micros += row[_CHARGE]
+            fresh.charge_micros += charge_micros
             fresh.transactions += 1
             if duration_us:
                 fresh.duration_us += duration_us
                 fresh.calls += 1 if duration_us > 0 else -1
-        self.covers_id = covers_id
 
     def count(self, account: str, answer_at: int, charge_micros: int, duration_us: int) -> None:
-        """Count one transaction, in the periods of its answer."""
-        fresh = self._fresh.get(account)
-        if fresh is None or not fresh.begins <= answer_at < fresh.ends:
-            fresh = self._find(account, answer_at)
-        fresh.charge_micros += charge_micros
-        fresh.transactions += 1
-        if duration_us:
-            fresh.duration_us += duration_us
-            fresh.calls += 1 if duration_us > 0 else -1
+        """Count one transaction."""
+        self.count_all([(account, answer_at, charge_micros, duration_us)])
 
     def count_retired(self, some: RetiredSum) -> None:
         """Count transactions that the store keeps the sum of, in the periods of the first one's answer."""
@@ -162,14 +151,11 @@ class Counters:
             calendar = self._calendars[clock] = AccountCalendar(*clock)
         month_at, month_end = calendar.month(at)
         cycle_at, cycle_end = calendar.cycle(at)
-        fresh = self._fresh.get(account)
-        if fresh is None:
-            fresh = self._fresh[account] = _Fresh(_NOTHING, _NOTHING)
-        else:
-            fresh.settle()
+        fresh = self._fresh_of(account)
+        fresh.settle()
         fresh.begins, fresh.ends = max(month_at, cycle_at), min(month_end, cycle_end)
-        fresh.month = _of(self._months, month_at, account)
-        fresh.cycle = _of(self._cycles, cycle_at, account)
+        fresh.month = self._sum((MONTH, month_at), account)
+        fresh.cycle = self._sum((BILL_CYCLE, cycle_at), account)
         return fresh
 
     def usage(self, account: str, at: int) -> tuple[Usage, Usage]:
@@ -193,76 +179,136 @@ class Counters:
         return {account: fresh.settled_micros + fresh.charge_micros for account, fresh in list(self._fresh.items())}
 
     def _usage(self, account: str, period: str, starts_at: int) -> Usage:
-        sums = self._months if period == MONTH else self._cycles
-        settled = sums.get(starts_at, {}).get(account, _NOTHING)
-        known = _Sum(settled.charge_micros, settled.duration_us, settled.calls, settled.transactions)
+        settled = self._settled((period, starts_at), account)
+        known = _Sum(*astuple(settled))
         fresh = self._fresh.get(account)
         if fresh is not None and (settled is fresh.month or settled is fresh.cycle):
             known.add(fresh.charge_micros, fresh.duration_us, fresh.calls, fresh.transactions)
         return Usage(account, period, starts_at, *astuple(known))
 
-    def _settle(self) -> None:
-        for fresh in self._fresh.values():
-            fresh.settle()
+    def _settled(self, key: Key, account: str) -> _Sum:
+        """A counter without what is fresh. It opens nothing."""
+        if (sums := self._open.get(key)) is not None:
+            return sums.get(account, _NOTHING)
+        for closed in list(self._closed):
+            if closed.key == key:
+                for part in parts_of(closed.body):
+                    if account in part.accounts:
+                        return _Sum(*dict(part.sums())[account])
+        return _NOTHING
+
+    def _sum(self, key: Key, account: str) -> _Sum:
+        """A counter to be added to, in a period that is opened for it."""
+        sums = self._open.get(key)
+        if sums is None:
+            sums = {}
+            found = [index for index, closed in enumerate(self._closed) if closed.key == key]
+            for index in found:
+                for part in parts_of(self._closed[index].body):
+                    sums.update((one, _Sum(*values)) for one, values in part.sums())
+            self._open[key] = sums
+            if found:
+                self._closed = [closed for closed in self._closed if closed.key != key]
+                self._unchanged = min(self._unchanged, found[0])
+        known = sums.get(account)
+        if known is None:
+            known = sums[account] = _Sum()
+        return known
 
     def __iter__(self) -> Iterator[Usage]:
-        self._settle()
-        for period, sums in ((MONTH, self._months), (BILL_CYCLE, self._cycles)):
-            for starts_at, of_account in sums.items():
-                for account, known in of_account.items():
-                    yield Usage(account, period, starts_at, *astuple(known))
+        return unpack(self.parts())
 
     def __len__(self) -> int:
-        return sum(len(of_account) for sums in (self._months, self._cycles) for of_account in list(sums.values()))
+        return sum(map(len, list(self._open.values()))) + sum(closed.counters for closed in list(self._closed))
 
-    def parts(self, counters_per_part: int = 20_000) -> list[bytes]:
+    # Snapshots.
+
+    def parts(self) -> list[bytes]:
         """All counters as packed parts, for a snapshot."""
-        return list(self.each_part(counters_per_part))
+        return list(self.each_part())
 
     def each_part(self, counters_per_part: int = 2_000) -> Iterator[bytes]:
-        """The same, each made when it is asked for. Nothing may be counted until the last."""
-        everything = iter(self)
-        while some := list(islice(everything, counters_per_part)):
-            # A sum can go beyond the 64 bits that fit into a packed number; it is written out then.
-            yield _encoder.encode(
-                [
-                    usage
-                    if usage.charge_micros <= _MOST and usage.duration_us <= _MOST
-                    else (*usage[:3], *map(str, usage[3:5]), *usage[5:])
-                    for usage in some
-                ]
-            )
+        """The same, each made when it is asked for, those of closed periods first. Nothing may be counted until the
+        last."""
+        for fresh in self._fresh.values():
+            fresh.settle()
+        yield from [closed.body for closed in self._closed]
+        yield from self._close(counters_per_part)
+        for key, sums in list(self._open.items()):
+            for closed in _packed(key, _values(sums), counters_per_part):
+                yield closed.body
+        totals = ((account, (fresh.settled_micros, 0, 0, 0)) for account, fresh in self._fresh.items())
+        for closed in _packed((TOTAL, 0), totals, counters_per_part):
+            yield closed.body
 
-    def restore(self, covers_id: int, parts: Iterable[bytes]) -> None:
-        """Stand where a snapshot was taken."""
-        self._months.clear()
-        self._cycles.clear()
+    @property
+    def unchanged_parts(self) -> int:
+        """How many parts, from the first on, are as the snapshot has them that was stored last."""
+        return self._unchanged
+
+    def saved(self) -> None:
+        """All parts are stored."""
+        self._unchanged = len(self._closed)
+
+    def _close(self, counters_per_part: int) -> Iterator[bytes]:
+        """Pack the periods that were long ago. What is fresh has settled."""
+        before = max((starts_at for _, starts_at in self._open), default=0) - KEPT_OPEN_US
+        old = [key for key in self._open if key[1] < before]
+        for fresh in self._fresh.values() if old else ():
+            fresh.forget_piece()
+        for key in old:
+            closed = list(_packed(key, _values(self._open[key]), counters_per_part))
+            self._closed += closed
+            del self._open[key]
+            yield from [one.body for one in closed]
+
+    def restore(self, covers_id: int, bodies: Iterable[bytes]) -> None:
+        """Stand where a snapshot was taken, whose parts these are."""
+        self._open.clear()
         self._fresh.clear()
-        for account, period, starts_at, *sums in unpack(parts):
-            (self._months if period == MONTH else self._cycles).setdefault(starts_at, {})[account] = _Sum(*sums)
-            fresh = self._fresh.get(account)
-            if fresh is None:
-                fresh = self._fresh[account] = _Fresh(_NOTHING, _NOTHING)
-            if period == BILL_CYCLE:
-                fresh.settled_micros += sums[0]
+        self._closed = []
+        # Backwards: the last ones say what the sums of all periods are, and which period is the latest.
+        latest, has_totals = 0, False
+        for body in reversed(list(bodies)):
+            for part in parts_of(body):
+                has_totals |= part.period == TOTAL
+                latest = max(latest, part.starts_at)
+                if part.period == (TOTAL if has_totals else BILL_CYCLE):
+                    for account, charge_micros in zip(part.accounts, part.charges, strict=True):
+                        self._fresh_of(account).settled_micros += int(charge_micros)
+                if has_totals and part.period != TOTAL and part.starts_at < latest - KEPT_OPEN_US:
+                    self._closed.append(_Closed(part.key, body, len(part.accounts)))
+                elif part.period != TOTAL:
+                    sums = self._open.setdefault(part.key, {})
+                    sums.update((account, _Sum(*values)) for account, values in part.sums())
+        self._closed.reverse()
+        self._unchanged = len(self._closed)  # they were the first ones
         self.covers_id = self.restored_id = covers_id
 
+    def _fresh_of(self, account: str) -> _Fresh:
+        fresh = self._fresh.get(account)
+        if fresh is None:
+            fresh = self._fresh[account] = _Fresh(_NOTHING, _NOTHING)
+        return fresh
 
-def unpack(parts: Iterable[bytes]) -> Iterator[Usage]:
-    """The counters of a snapshot's parts."""
-    for part in parts:
-        for account, period, starts_at, charge, duration, calls, transactions in _decoder.decode(part):
-            yield Usage(account, period, starts_at, int(charge), int(duration), calls, transactions)
+
+class _Closed(NamedTuple):
+    """A packed part of a period in which nothing was counted lately."""
+
+    key: Key
+    body: bytes
+    counters: int
 
 
-def _of(sums: _Sums, starts_at: int, account: str) -> _Sum:
-    of_account = sums.get(starts_at)
-    if of_account is None:
-        of_account = sums[starts_at] = {}
-    known = of_account.get(account)
-    if known is None:
-        known = of_account[account] = _Sum()
-    return known
+def _packed(key: Key, counters: Iterable[tuple[str, Sums]], per_part: int) -> Iterator[_Closed]:
+    """A period's counters in parts."""
+    rest = iter(counters)
+    while some := list(islice(rest, per_part)):
+        yield _Closed(key, pack(key, some), len(some))
+
+
+def _values(sums: _Sums) -> Iterator[tuple[str, Sums]]:
+    return ((account, astuple(known)) for account, known in sums.items())
 
 
 def _clock(account: Account) -> tuple[str, int]:

@@ -151,15 +151,17 @@ class Directory:
         assert isinstance(entry, list)
         return _choose(entry, cdr)
 
-    def tariff_of(self, line: str, account: str, service: str, at: int) -> str | None:
+    def terms_of(self, line: str, account: str, service: str, at: int) -> tuple[str | None, str]:
         """The tariff that an account's calls on a line are rated by, by the line's row of the service that holds at an
-        instant (µs UTC): for calls that were guided when perhaps the line was another's."""
+        instant (µs UTC), and the account's currency: for calls that were guided when perhaps the line was another's."""
         entry = self._by_line.get(line, ())
-        entries = [entry] if isinstance(entry, LineService) else entry
-        of_account = [e for e in entries if e.account == account and e.service == service and e.from_at <= at]
-        if of_account:
-            return max(of_account, key=lambda e: e.from_at).tariff
-        return self.accounts[account].tariff or self.default_tariff
+        if isinstance(entry, LineService):  # nearly every line
+            if entry.account == account and entry.service == service and entry.from_at <= at:
+                return entry.tariff, entry.currency
+        elif had := [e for e in entry if e.account == account and e.service == service and e.from_at <= at]:
+            return max(had, key=lambda e: e.from_at).tariff, self.accounts[account].currency
+        known = self.accounts[account]
+        return known.tariff or self.default_tariff, known.currency
 
     def parts_of(self, rules: Rules, cdr: CDR, account: str, stretches: Sequence[Stretch]) -> Parts:
         """What the charge of a call of an account is made of, for the rules of its tariff to reduce it."""

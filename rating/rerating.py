@@ -1,13 +1,13 @@
 """What stored transactions cost by today's tariffs: which of them are to be charged again. Pure."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from rating.cdr import CDR
 from rating.directory import Directory, TariffVersion
 from rating.rater import Charge
-from rating.store.batch import COLUMN, Row
-from rating.store.partitions import month_of
+from rating.store.batch import COLUMN
+from rating.store.partitions import month_bounds, month_of
 from rating.store.reading import cdr_of
 from rating.store.rerating import Correction
 
@@ -32,21 +32,29 @@ class Repricer:
         self._directory = directory
         self._sources = sources
         self._currencies = currencies
+        self._month, self._month_at, self._month_end = 0, 0, 0
 
-    def price(self, row: Row, gross_micros: int | None = None) -> Correction | str | None:
+    def price(self, row: Sequence[Any], gross_micros: int | None = None) -> Correction | str | None:
         """The correction of a transaction (its `COLUMNS`); None if it costs what it did, or the reason why it has no
         charge today: then it is left as it is. `gross_micros` is what it cost before the rules of its tariff took
         something off, if they did: what depends on use is compared without it."""
         cdr = cdr_of(row, self._sources[row[_SOURCE]])
-        made = self._rate(row, cdr)
-        if isinstance(made, str):
-            return made
-        version, charge = made
+        version = self._version(row, cdr)
+        if isinstance(version, str):
+            return version
+        if version is None:
+            charge: Charge | str = Charge(0, 0, None, cdr.place)
+        else:
+            charge = version.rater.charge(cdr, row[_PROVIDER], row[_SERVICE])
+        if isinstance(charge, str):
+            return charge
         cost = row[_CHARGE] if gross_micros is None else gross_micros
-        told = charge.charge_micros, charge.billed_s, charge.destination, charge.place_called
-        number = None if version is None else version.id
-        if told == (cost, row[_BILLED], row[_DESTINATION], row[_PLACE]) and (
-            not charge.charge_micros or self._currency(number) == self._currency(row[_TARIFF])
+        if (
+            charge.charge_micros == cost
+            and charge.billed_s == row[_BILLED]
+            and charge.destination == row[_DESTINATION]
+            and charge.place_called == row[_PLACE]
+            and (not cost or self._currency(None if version is None else version.id) == self._currency(row[_TARIFF]))
         ):
             return None
         parts = None
@@ -54,20 +62,30 @@ class Repricer:
             _, stretches = version.rater.charge_in_parts(cdr, row[_PROVIDER], row[_SERVICE])
             if stretches:
                 parts = self._directory.parts_of(version.rater.rules, cdr, row[_ACCOUNT], stretches)
-        return Correction(row[_ID], month_of(row[_START_AT]), told[0], number, *told[1:], parts)
+        return Correction(
+            row[_ID], self._month_of(row[_START_AT]), charge.charge_micros, None if version is None else version.id,
+            charge.billed_s, charge.destination, charge.place_called, parts,
+        )  # fmt: skip
 
-    def _rate(self, row: Row, cdr: CDR) -> tuple[TariffVersion | None, Charge] | str:
+    def _version(self, row: Sequence[Any], cdr: CDR) -> TariffVersion | str | None:
+        """What charges a transaction today; None for a call that costs nothing by whatever tariff, or the reason why
+        nothing does."""
         directory = self._directory
-        name = directory.tariff_of(row[_LINE], row[_ACCOUNT], row[_SERVICE], cdr.answer_at)
+        name, currency = directory.terms_of(row[_LINE], row[_ACCOUNT], row[_SERVICE], cdr.answer_at)
         version = None if name is None else directory.tariffs.in_force(name, cdr.answer_at)
         if version is None:
-            return NO_RATE if cdr.quantity_us else (None, Charge(0, 0, None, cdr.place))
-        converted = version.in_currency(directory.accounts[row[_ACCOUNT]].currency)
-        if converted is None and cdr.quantity_us:
-            return NO_CONVERSION
-        version = converted or version
-        charge = version.rater.charge(cdr, row[_PROVIDER], row[_SERVICE])
-        return charge if isinstance(charge, str) else (version, charge)
+            return NO_RATE if cdr.quantity_us else None
+        if version.rater.currency == currency:
+            return version
+        converted = version.in_currency(currency)
+        return NO_CONVERSION if converted is None and cdr.quantity_us else converted or version
 
     def _currency(self, tariff: int | None) -> str | None:
         return None if tariff is None else self._currencies[tariff]
+
+    def _month_of(self, at: int) -> int:
+        """As `month_of`; transactions are read month by month."""
+        if not self._month_at <= at < self._month_end:
+            self._month = month_of(at)
+            self._month_at, self._month_end = month_bounds(self._month)
+        return self._month

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rating.account import Account
-from rating.counters import Usage
+from rating.counter_parts import Usage
 from web.site import Site
 
 NEAR: Final = 0.8

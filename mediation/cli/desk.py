@@ -1,8 +1,9 @@
 """Handing parts of a large order over to whoever owns the store, while the next ones are being made."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Generic, NamedTuple, TypeVar
 
 from mediation.config import Config
@@ -34,12 +35,20 @@ class Desk(Generic[Part, Posted]):
     owns until the end."""
 
     def __init__(
-        self, config: Config, way: Way[Part, Posted], took: Callable[[Posted], None], daemon_only: bool = False
+        self,
+        config: Config,
+        way: Way[Part, Posted],
+        took: Callable[[Posted], None],
+        daemon_only: bool = False,
+        ahead: int = 1,
     ) -> None:
-        """`took` is told what became of each part, in the thread of the caller; `daemon_only`: never into the store."""
+        """`took` is told what became of each part, in the thread of the caller; `daemon_only`: never into the store;
+        `ahead`: how many parts may be handed over of which it was not told yet."""
         self._config, self._way, self._took = config, way, took
         self._thread = ThreadPoolExecutor(1, "desk")
-        self._pending: Future[Posted] | None = None
+        self._ahead = ahead
+        self._pending: deque[Future[Posted]] = deque()
+        self._failed = False
         self._runner: asyncio.Runner | None = None
         self._store: SqliteStore | None = None
         # While a daemon runs, or is to come back in a moment, the store is its own.
@@ -49,19 +58,34 @@ class Desk(Generic[Part, Posted]):
         return self
 
     def __exit__(self, *_: object) -> None:
+        for one in self._pending:  # not finished: somebody gave up, and what was not begun is not written
+            one.cancel()
         self._thread.submit(self._close).result()
         self._thread.shutdown()
 
     def hand_over(self, part: Part) -> None:
-        """Post a part, when the one before is posted. Raises Failure or StoreError, for either."""
-        self.finish()
-        self._pending = self._thread.submit(self._post, part)
+        """Post a part, when those before are posted. Raises Failure or StoreError, for any of them; no other is posted
+        after one that failed."""
+        while len(self._pending) >= self._ahead:
+            self._take()
+        self._pending.append(self._thread.submit(self._post_unless_failed, part))
 
     def finish(self) -> None:
         """Wait until what was handed over is posted."""
-        if self._pending is not None:
-            pending, self._pending = self._pending, None
-            self._took(pending.result())
+        while self._pending:
+            self._take()
+
+    def _take(self) -> None:
+        self._took(self._pending.popleft().result())
+
+    def _post_unless_failed(self, part: Part) -> Posted:
+        if self._failed:
+            raise CancelledError
+        try:
+            return self._post(part)
+        except BaseException:
+            self._failed = True
+            raise
 
     def _post(self, part: Part) -> Posted:
         way = self._way

@@ -18,7 +18,8 @@ from mediation.failure import Failure
 from mediation.ops import CountersAnswer
 from mediation.writer_bills import BALANCES_PATH, BalancesAnswer, balances_as_of, balances_in
 from mediation.writer_socket import ask_daemon
-from rating.counters import Counters, unpack
+from rating.counter_parts import unpack
+from rating.counters import Counters
 from rating.money import format_micros
 from rating.recount import Difference, as_sums, differences, recount
 from rating.store import snapshots
@@ -138,6 +139,5 @@ def _as_a_start_would(cx: sqlite3.Connection) -> CountersAnswer:
     for month in partitions(cx):
         columns = "id, account, answer_at, charge_micros, duration_us"
         for chunk in read_chunks(cx, month, columns, after=since, upto=upto):
-            for _, *transaction in chunk:
-                counters.count(*transaction)
+            counters.count_all(transaction[1:] for transaction in chunk)
     return CountersAnswer(max(upto, since), counters.parts())

@@ -5,7 +5,8 @@ import contextlib
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,6 @@ from mediation.failure import Failure
 from mediation.writer_rerating import PATH, Part, Posted, packed, post_alone, unpacked
 from rating.rerating import Repricer
 from rating.store import reratable
-from rating.store.batch import Row
 from rating.store.forecast import Forecast
 from rating.store.partitions import last_id
 from rating.store.provisioning import has_account, provisioned, tariff_terms
@@ -32,8 +32,11 @@ from rating.store.reratable import Scope
 from rating.store.rerating import Correction, Run
 from rating.store.sources import names_to_ids
 
-CHUNK: Final = 2_000
-"""Transactions that are charged again in one store transaction: records that come in meanwhile wait so long."""
+CHUNK: Final = 4_000
+"""Transactions that are charged again in one store transaction: records that come in meanwhile wait so long. In fewer
+parts the pages of the indexes are written less often."""
+_AHEAD: Final = 3
+"""Parts that are handed over before it is known what became of the first of them: whoever writes them never waits."""
 
 _DESCRIPTION = """Rate transactions again by the tariffs of today, each in its version at the answer, and charge again
 what costs something else: the old charge is reversed and the new one posted, both with a link to the other.
@@ -106,8 +109,8 @@ class _Making:
         """Its number, once something was changed."""
         self._config, self._cx, self._scope, self._report = config, cx, scope, report
         self._order = Run(actor(), reason, msgspec.json.encode(scope).decode())
-        self._pending: dict[int, tuple[Row, Correction]] = {}
-        """What was handed over, and what is to be."""
+        self._pending: deque[list[tuple[Sequence[Any], Correction]]] = deque()
+        """The parts that were handed over."""
         self._is_watched = sys.stderr.isatty()
         self._upto = last_id(cx)
         self._ids = reratable.count(cx, self._upto)
@@ -124,43 +127,44 @@ class _Making:
     def charge_again(self) -> None:
         """Have it written, part by part."""
         way = Way(PATH, packed, unpacked, lambda store, part: post_alone(store, part, wall_clock()), "corrections made")
-        with Desk(self._config, way, self._took) as desk:
+        with Desk(self._config, way, self._took, ahead=_AHEAD) as desk:
             corrections = self._corrections()
             while some := list(islice(corrections, CHUNK)):
-                self._pending.update((correction.original, (row, correction)) for row, correction in some)
-                self._hand_over(desk, [correction for _, correction in some])
+                self._hand_over(desk, some)
             desk.finish()
         self._end()
 
-    def _hand_over(self, desk: Desk[Part, Posted], corrections: list[Correction]) -> None:
+    def _hand_over(self, desk: Desk[Part, Posted], some: list[tuple[Sequence[Any], Correction]]) -> None:
         if not self.run:
             desk.finish()  # its first part says what the run's number is
-        desk.hand_over(Part(msgspec.structs.replace(self._order, id=self.run), corrections))
+        self._pending.append(some)
+        desk.hand_over(Part(msgspec.structs.replace(self._order, id=self.run), [correction for _, correction in some]))
 
     def _took(self, posted: Posted) -> None:
         self.run = posted.run or self.run
-        self._report.passed_over += posted.passed_over
-        for replaced in posted.replaced:
-            self._report.change(*self._pending.pop(replaced.original), replaced)
+        report, replaced = self._report, {one.original: one for one in posted.replaced}
+        report.passed_over += posted.passed_over
+        for row, correction in self._pending.popleft():
+            if one := replaced.get(correction.original):
+                report.change(row, correction, one)
 
-    def _corrections(self) -> Iterator[tuple[Row, Correction]]:
+    def _corrections(self) -> Iterator[tuple[Sequence[Any], Correction]]:
         """The transactions that are to be charged again."""
         directory = DirectoryBuilder(self._config.rating.default_tariff).build(provisioned(self._cx))
         currencies = {number: currency for number, (_, currency, _) in tariff_terms(self._cx).items()}
         names = {number: name for name, number in names_to_ids(self._cx).items()}
         repricer, report = Repricer(directory, names, currencies), self._report
         for ids, rows in reratable.read(self._cx, self._scope, self._upto):
-            gross = gross_of(self._cx, [values[0] for values in rows])
-            for values in rows:
-                row = list(values)
-                report.looked_at += 1
-                match repricer.price(row, gross.get(row[0])):
-                    case None:
-                        report.unchanged += 1
-                    case str(reason):
-                        report.unratable(row[0], reason)
-                    case correction:
-                        yield row, correction
+            gross = gross_of(self._cx, [row[0] for row in rows])
+            report.looked_at += len(rows)
+            for row in rows:
+                priced = repricer.price(row, gross.get(row[0]))
+                if priced is None:
+                    report.unchanged += 1
+                elif isinstance(priced, str):
+                    report.unratable(row[0], priced)
+                else:
+                    yield row, priced
             self._gone_through += ids
             self._tell()
 

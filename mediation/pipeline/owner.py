@@ -99,10 +99,6 @@ class StoreOwner:
         """Whether no more work is taken."""
         return self._stopping
 
-    def is_full(self, source: int) -> bool:
-        """Whether a further batch of the source would be refused."""
-        return self._stopping or self.room.is_full(source)
-
     async def put(self, batch: Batch, place: Place | None = None) -> Outcome:
         """The outcome of a batch, once it is durable. Raises Overloaded or Stopping: then nothing was stored. With a
         place, which its source took before, it is never Overloaded."""
@@ -223,7 +219,8 @@ class StoreOwner:
             for part in self.counters.each_part():
                 parts.append(part)
                 await asyncio.sleep(0)  # the feeds and pages have their turn
-            await self._store.save_snapshot(self.counters.covers_id, parts)
+            await self._store.save_snapshot(self.counters.covers_id, parts, self.counters.unchanged_parts)
+            self.counters.saved()
             self._snapshot_at = self.counters.covers_id
             said = {"covers_id": self._snapshot_at, "counters": len(self.counters)}
         log.info("counters saved", extra=said | {"seconds": round(time.perf_counter() - began, 3)})

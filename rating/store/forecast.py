@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from rating.store.allowances import Allowances
-from rating.store.batch import COLUMN, Row
+from rating.store.batch import COLUMN
 from rating.store.rerating import Correction, recharged
 
 _CHARGE: Final = COLUMN["charge_micros"]
@@ -20,7 +20,7 @@ class Forecast:
         self._cx = cx
         self._allowances = _InMemory()
 
-    def of(self, some: Sequence[tuple[Row, Correction]]) -> list[Correction]:
+    def of(self, some: Sequence[tuple[Sequence[Any], Correction]]) -> list[Correction]:
         """The corrections of some transactions, which would be written at once, with what each would cost after the
         rules of its tariff."""
         anew = [recharged(row, correction) for row, correction in some]

@@ -1,7 +1,7 @@
 """Reading transactions for people and programs: as the contract's export lines, one at a time or many."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -11,7 +11,7 @@ import msgspec
 from rating.cdr import CDR, MICROS
 from rating.money import format_micros
 from rating.numbering import display
-from rating.store.batch import COLUMNS, STORED_COLUMNS
+from rating.store.batch import COLUMN, STORED_COLUMNS
 from rating.store.partitions import last_id, month_of, partitions
 from rating.store.provisioning import tariff_terms
 from rating.store.retired import require_kept
@@ -19,6 +19,14 @@ from rating.store.sources import names_to_ids
 from rating.store.transactions import read_chunks
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_RECORD_ID, _CALLING, _CALLED, _START_AT, _OFFSET_MIN, _ANSWER_AT, _DURATION_US, _TYPE, _SERVICE, _SERVICE_GIVEN = (
+    COLUMN[name]
+    for name in (
+        "record_id", "calling", "called", "start_at", "offset_min", "answer_at", "duration_us", "type", "service",
+        "service_given",
+    )
+)  # fmt: skip
+_UNITS, _DEVICE, _DETAIL = (COLUMN[name] for name in ("units", "device", "detail"))
 _decode_detail: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
@@ -86,21 +94,13 @@ def exporter(cx: sqlite3.Connection) -> Callable[[tuple[Any, ...]], dict[str, An
     return line
 
 
-def cdr_of(row: list[Any], source: str) -> CDR:
+def cdr_of(row: Sequence[Any], source: str) -> CDR:
     """The CDR that a transaction was made from."""
-    columns = dict(zip(COLUMNS, row, strict=False))
-    detail = _decode_detail(columns["detail"]) if columns["detail"] else {}
+    detail = row[_DETAIL]
     return CDR(
-        source=source,
-        id=columns["record_id"],
-        service=columns["service"] if columns["service_given"] else None,
-        **{
-            name: columns[name]
-            for name in (
-                "calling", "called", "start_at", "offset_min", "answer_at", "duration_us", "type", "units", "device",
-            )
-        },
-        **detail,
+        source, row[_RECORD_ID], row[_CALLING], row[_CALLED], row[_START_AT], row[_OFFSET_MIN], row[_ANSWER_AT],
+        row[_DURATION_US], row[_TYPE], row[_SERVICE] if row[_SERVICE_GIVEN] else None, units=row[_UNITS],
+        device=row[_DEVICE], **(_decode_detail(detail) if detail else {}),
     )  # fmt: skip
 
 

@@ -4,11 +4,16 @@ import sqlite3
 from collections.abc import Sequence
 
 
-def save(cx: sqlite3.Connection, covers_id: int, parts: Sequence[bytes]) -> None:
-    """Replace the snapshot."""
-    discard(cx)
+def save(cx: sqlite3.Connection, covers_id: int, parts: Sequence[bytes], unchanged: int = 0) -> None:
+    """Replace the snapshot; the first parts, so many, are those that it has. They are not written again: counters of
+    years ago are most of it."""
+    (kept,) = cx.execute("SELECT count(*) FROM counter_snapshot WHERE shard = 0 AND part < ?", (unchanged,)).fetchone()
+    if kept < unchanged:  # it was discarded
+        unchanged = 0
+    cx.execute("DELETE FROM counter_snapshot WHERE shard = 0 AND part >= ?", (unchanged,))
     cx.executemany(
-        "INSERT INTO counter_snapshot VALUES (0, ?, ?, ?)", [(n, covers_id, part) for n, part in enumerate(parts)]
+        "INSERT INTO counter_snapshot VALUES (0, ?, ?, ?)",
+        [(number, covers_id, part) for number, part in enumerate(parts[unchanged:], unchanged)],
     )
 
 
@@ -20,4 +25,4 @@ def discard(cx: sqlite3.Connection) -> None:
 def load(cx: sqlite3.Connection) -> tuple[int, list[bytes]]:
     """The last transaction that the snapshot covers, and its parts; (0, []) without one."""
     rows = cx.execute("SELECT covers_id, body FROM counter_snapshot WHERE shard = 0 ORDER BY part").fetchall()
-    return (rows[0][0] if rows else 0), [body for _, body in rows]
+    return max((covers_id for covers_id, _ in rows), default=0), [body for _, body in rows]

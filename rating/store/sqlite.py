@@ -37,7 +37,7 @@ WRITER_PRAGMAS: Final = (
     "PRAGMA synchronous = FULL",
     f"PRAGMA wal_autocheckpoint = {WAL_BYTES // PAGE_BYTES}",
     f"PRAGMA journal_size_limit = {WAL_BYTES}",
-    "PRAGMA cache_size = -65536",
+    "PRAGMA cache_size = -32768",
     "PRAGMA temp_store = MEMORY",
 )
 FILE_MODE: Final = 0o640
@@ -216,15 +216,15 @@ class SqliteStore:
     async def snapshot(self) -> tuple[int, list[bytes]]:
         return await self._reader.run(snapshots.load)
 
-    async def save_snapshot(self, covers_id: int, parts: Sequence[bytes]) -> None:
-        await self._transaction(lambda cx: snapshots.save(cx, covers_id, parts), is_short=False)
+    async def save_snapshot(self, covers_id: int, parts: Sequence[bytes], unchanged: int = 0) -> None:
+        await self._transaction(lambda cx: snapshots.save(cx, covers_id, parts, unchanged), is_short=False)
 
     async def replay(self, after: int) -> AsyncIterator[list[Replay]]:
         for month in await self._reader.run(partitions.partitions):
             start = after
             while rows := await self._reader.run(_replayed, month, start, self.last_id):
                 yield rows
-                start = rows[-1].id
+                start = rows[-1][0]
 
     async def read(self, query: Callable[..., T], *args: Any) -> T:
         return await self._reader.run(query, *args)
@@ -329,7 +329,7 @@ def check_schema(cx: sqlite3.Connection, steps: Sequence[Migration]) -> None:
 
 def _replayed(cx: sqlite3.Connection, month: int, after: int, upto: int) -> list[Replay]:
     columns = "id, account, answer_at, charge_micros, duration_us"
-    return [Replay(*row) for row in next(transactions.read_chunks(cx, month, columns, after=after, upto=upto), [])]
+    return next(transactions.read_chunks(cx, month, columns, after=after, upto=upto), [])
 
 
 async def _open(path: Path, connect: Callable[[Path], sqlite3.Connection]) -> Connection:

@@ -13,11 +13,13 @@ from rating.counters import Counters
 from rating.recount import as_sums, differences, recount
 from rating.rerating import Repricer
 from rating.store import reratable
+from rating.store.batch import STORED_COLUMNS
 from rating.store.partitions import last_id
 from rating.store.provisioning import get_accounts, tariff_terms
 from rating.store.reratable import Scope
 from rating.store.rerate_links import Links, links_of
 from rating.store.rerating import Correction, Rerated, Run
+from rating.store.transactions import find_by_id
 from tests.builders import ACCOUNT, CALLING, NOW, a_tariff_text, accounts_csv, cdr_json, lines_csv, micros
 from tests.contract.store_site import Site, numbers
 
@@ -87,8 +89,7 @@ class Desk:
         truth = await self.site.store.read(recount, accounts, 1 << 62)
         assert differences(as_sums(self.counters, accounts), truth.sums) == []
         replayed = Counters(self.site.directory.accounts)
-        for one in await self.site.replayed():
-            replayed.count(one.account, one.answer_at, one.charge_micros, one.duration_us)
+        replayed.count_all(one[1:] for one in await self.site.replayed())
         assert sorted(replayed) == sorted(self.counters)
 
 
@@ -115,6 +116,52 @@ async def test_a_charge_is_taken_back_and_posted_anew(desk: Desk) -> None:
     usage, _ = desk.counters.usage(ACCOUNT, NOW)
     assert (usage.charge_micros, usage.duration_us, usage.calls, usage.transactions) == (1_400_000, 61_000_000, 1, 3)
     await desk.assert_counted()
+
+
+ODD: Final = 'q"uo\\te, \u00e9\U0001f600 \u2028 {"a": [1]} null'
+WATCHED: Final = (
+    "id", "source", "record_id", "answer_at", "duration_us", "called", "line", "account", "service", "type", "device",
+    "destination", "place_called", "charge_micros", "tariff", "key",
+)  # fmt: skip
+"""What counters, events and the list of live sessions look at."""
+
+
+async def stored_rows(desk: Desk) -> list[dict[str, Any]]:
+    rows = [await desk.site.store.read(find_by_id, number) for number in range(1, desk.site.store.last_id + 1)]
+    return [dict(zip(STORED_COLUMNS, row, strict=True)) for row in rows if row]
+
+
+@pytest.mark.parametrize("again", [1, 2])
+async def test_both_rows_hold_all_that_the_original_holds_but_what_they_are_for(desk: Desk, again: int) -> None:
+    calls = [
+        cdr_json(id=ODD, device=ODD, place="Soho", switch=ODD, service="long-distance", cause=16),
+        cdr_json(id="m", type="message", units=7),
+        cdr_json(id="october", start="2026-10-31T23:59:58Z", duration=0),
+        *(cdr_json(id=f"r{n}") for n in range(13)),
+    ]
+    assert await desk.send(*calls) == (len(calls), 0, 0)
+    for rate in ("0.60", "0.30")[:again]:
+        before = await stored_rows(desk)
+        await desk.tariff(LONDON.format(rate=rate, fee="0.20", increments="60/60").replace("London", f"L {rate}"))
+        done = await desk.rerate()
+        assert (len(done.replaced), done.passed_over) == (len(calls), 0)
+    originals = {row["id"]: row for row in before}
+    fresh = {row["id"]: row for row in await stored_rows(desk) if row["id"] not in originals}
+    assert [row[0] for row in done.stored] == sorted(fresh)
+    for one in done.replaced:
+        original, back, anew = originals[one.original], fresh[one.reversal], fresh[one.replacement]
+        assert back == original | {
+            "id": one.reversal, "key": -1, "rated_at": NOW + 1,
+            "reverses": one.original, "duration_us": -original["duration_us"], "billed_s": -original["billed_s"],
+            "charge_micros": -original["charge_micros"], "units": original["units"] and -original["units"],
+        }  # fmt: skip
+        assert anew == original | {
+            "id": one.reversal + 1, "key": -1, "rated_at": NOW + 1, "charge_micros": one.charge_micros,
+            "billed_s": anew["billed_s"], "tariff": anew["tariff"], "destination": f"L {rate}",
+        }  # fmt: skip
+    for row in done.stored:
+        told = dict(zip(STORED_COLUMNS, row, strict=True))
+        assert {name: told[name] for name in WATCHED} == {name: fresh[row[0]][name] for name in WATCHED}
 
 
 async def test_the_same_tariff_again_nets_to_zero_rows(desk: Desk) -> None:

@@ -1,9 +1,17 @@
 """Counters: what a transaction adds to which periods, snapshots of them, and accounts whose periods move."""
 
-import pytest
+from typing import Any
 
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rating.account import Account
+from rating.calendar import AccountCalendar
 from rating.cdr import MICROS
-from rating.counters import Counters, Usage, unpack
+from rating.counter_parts import Usage, unpack
+from rating.counters import Counters
 from tests.builders import ACCOUNT, a_row, an_account, micros
 
 JANE = an_account("1", timezone="America/New_York", cycle_day=15)
@@ -76,17 +84,112 @@ def test_a_snapshot_is_restored_whole_and_counted_on(counters_per_part: int) -> 
     counters = Counters(ACCOUNTS)
     for month in range(1, 11):
         counters.count("1", micros(f"2026-{month:02}-20T00:00:00Z"), month, 0)
+        counters.count("2", micros(f"2026-{month:02}-20T00:00:00Z"), month, 0)
     counters.covers_id = 10
-    parts = counters.parts(counters_per_part)
-    assert len(parts) == -(-len(counters) // counters_per_part)
+    parts = list(counters.each_part(counters_per_part))
     assert set(unpack(parts)) == set(counters)
     restored = Counters(ACCOUNTS)
     restored.count("2", 0, 99, 99)  # is gone after restoring
     restored.restore(counters.covers_id, parts)
-    assert restored.covers_id == 10
+    assert (restored.covers_id, len(restored)) == (10, 40)
     for some in (counters, restored):
         some.count("1", micros("2026-03-20T00:00:00Z"), 5, MICROS)
     assert said(restored) == said(counters)
+
+
+MOMENTS = st.integers(micros("2023-01-01T00:00:00Z"), micros("2026-12-31T00:00:00Z"))
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("count"), st.sampled_from("12"), MOMENTS, st.integers(-(10**7), 2**63 - 1)),
+            st.tuples(st.just("ask"), st.sampled_from("12"), MOMENTS),
+            st.sampled_from([("save",), ("start",)]),
+        ),
+        max_size=40,
+    )
+)
+def test_whatever_is_saved_and_restored_between_every_sum_is_that_of_all_transactions(steps: list[Any]) -> None:
+    """Periods of long ago are kept packed: calls that come late and questions about them are answered all the same."""
+    counters, stored, calendars = Counters(ACCOUNTS), list[bytes](), {n: calendar_of(ACCOUNTS[n]) for n in ACCOUNTS}
+    counted: list[Any] = []
+    since = 0  # what a start after a crash counts again
+
+    def charged(account: str, which: str, at: int) -> int:
+        piece = getattr(calendars[account], which)
+        return sum(micros for one, then, micros in counted if one == account and piece(then) == piece(at))
+
+    for step, *values in steps:
+        if step == "count":
+            counted.append(tuple(values))
+            counters.count(*values, MICROS)
+        elif step == "ask":
+            month, cycle = counters.usage(*values)
+            assert month.charge_micros == charged(values[0], "month", values[1])
+            assert cycle.charge_micros == charged(values[0], "cycle", values[1])
+        elif step == "save":
+            parts = list(counters.each_part(1))
+            stored = stored[: counters.unchanged_parts] + parts[counters.unchanged_parts :]
+            assert stored == parts
+            counters.saved()
+            since = len(counted)
+        else:
+            counters = Counters(ACCOUNTS)
+            counters.restore(since, stored)
+            for again in counted[since:]:
+                counters.count(*again, MICROS)
+    expected = {(one, which, getattr(calendars[one], which)(at)[0]) for one, at, _ in counted for which in PERIODS}
+    assert {(usage.account, PERIOD_NAMES[usage.period], usage.starts_at) for usage in counters} == expected
+    for usage in counters:
+        assert usage.charge_micros == charged(usage.account, PERIOD_NAMES[usage.period], usage.starts_at)
+    assert len(counters) == len(expected)
+    assert counters.charged() == {
+        account: sum(micros for one, _, micros in counted if one == account) for account, _, _ in counted
+    }
+
+
+PERIODS = ("month", "cycle")
+PERIOD_NAMES = {"month": "month", "bill-cycle": "cycle"}
+
+
+def calendar_of(account: Account) -> AccountCalendar:
+    return AccountCalendar(account.timezone, account.cycle_day)
+
+
+def test_a_period_of_long_ago_is_stored_once_and_once_more_when_a_late_call_comes() -> None:
+    counters = Counters({"1": JANE})
+    for month in range(1, 11):
+        counters.count("1", micros(f"2026-{month:02}-20T12:00:00Z"), 1, 0)
+
+    def written() -> list[bytes]:
+        parts = list(counters.each_part())[counters.unchanged_parts :]
+        counters.saved()
+        return parts
+
+    assert len(written()) == 2 * 10 + 1
+    open_ones = 2 + 3 + 1  # months, cycles (which begin on the 15th) and the totals
+    assert len(written()) == open_ones
+    counters.count("1", micros("2026-07-20T12:00:00Z"), 1, 0)
+    assert len(written()) > open_ones
+    counters.count("1", micros("2026-10-20T12:00:00Z"), 1, 0)
+    assert len(written()) == open_ones
+
+
+def test_a_snapshot_of_an_older_program_is_restored() -> None:
+    old = msgspec.msgpack.encode(
+        [
+            ("1", "month", micros("2025-11-01T04:00:00Z"), 5, 60, 1, 1),
+            ("1", "bill-cycle", micros("2025-10-15T04:00:00Z"), 5, 60, 1, 1),
+            ("2", "month", micros("2026-10-31T15:00:00Z"), str(2**64), 61, 1, 2),
+            ("2", "bill-cycle", micros("2026-10-30T15:00:00Z"), str(2**64), 61, 1, 2),
+        ]
+    )
+    counters = Counters(ACCOUNTS)
+    counters.restore(7, [old])
+    assert set(counters) == set(unpack([old]))
+    assert counters.charged() == {"1": 5, "2": 2**64}
+    assert counters.unchanged_parts == 0
 
 
 def test_a_snapshot_holds_sums_beyond_64_bits() -> None:

@@ -230,3 +230,27 @@ class TestTariffs:
 
 def test_a_directory_knows_how_many_numbers_it_has() -> None:
     assert a_directory([ALICE], [a_line(account="alice"), a_line(account="alice", service="fax")]).numbers == 1
+
+
+@pytest.mark.parametrize(
+    ("account", "service", "at", "tariff"),
+    [
+        ("alice", "long-distance", "2026-02-01T00:00:00Z", "first"),
+        ("alice", "long-distance", "2026-09-01T00:00:00Z", "later"),
+        ("alice", "long-distance", "2025-12-01T00:00:00Z", "alices"),  # before any row held
+        ("alice", "roaming", "2026-09-01T00:00:00Z", "alices"),
+        ("bob", "long-distance", "2026-09-01T00:00:00Z", "fallback"),  # the line is another's by now
+    ],
+)
+@pytest.mark.parametrize("rows", [1, 2])
+def test_what_was_guided_before_is_rated_by_the_lines_row_of_its_account_and_service(
+    account: str, service: str, at: str, tariff: str, rows: int
+) -> None:
+    lines = [
+        a_line(CALLING, account="alice", service="long-distance", tariff="first", from_on="2026-01-01"),
+        a_line(CALLING, account="alice", service="long-distance", tariff="later", from_on="2026-06-01"),
+    ][:rows]
+    accounts = [an_account("alice", tariff="alices", currency="EUR"), an_account("bob", tariff=None, currency="EUR")]
+    directory = a_directory(accounts, lines, default_tariff="fallback")
+    expected = "first" if rows == 1 and tariff == "later" else tariff
+    assert directory.terms_of(CALLING, account, service, micros(at)) == (expected, "EUR")

@@ -119,7 +119,7 @@ def test_counters_that_were_restored_agree_too(cx: sqlite3.Connection) -> None:
     store(cx, rows)
     first = counters_of(rows[:200])
     counters = Counters({account.account: account for account in ACCOUNTS})
-    counters.restore(first.covers_id, first.parts(7))
+    counters.restore(first.covers_id, first.each_part(7))
     counters.add(rows[200:])
     assert found(cx, counters) == []
 

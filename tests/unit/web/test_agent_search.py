@@ -7,7 +7,7 @@ import pytest
 from multidict import MultiDict
 
 from rating.cdr import MICROS
-from rating.counters import Usage
+from rating.counter_parts import Usage
 from tests.builders import an_account
 from web.agent_search import (
     COLUMNS,
