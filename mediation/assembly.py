@@ -60,15 +60,22 @@ class Parts:
     ordered_runs: OrderedRuns
 
 
-async def assemble(config: Config, store: SqliteStore, clock: Callable[[], int], registry: CollectorRegistry) -> Parts:
+def fronts_of(config: Config, clock: Callable[[], int]) -> Fronts:
+    """The processes in front of the seam, none of which has been started."""
+    oldest = oldest_at(config.store.retention_months, clock())
+    return Fronts(config.store.path, oldest, SourceFormats(config.plans))
+
+
+async def assemble(
+    config: Config, store: SqliteStore, fronts: Fronts, clock: Callable[[], int], registry: CollectorRegistry
+) -> Parts:
     """The parts on both sides of the seam, the feeds in front of them, and who works on what they hold."""
     sources = await store.register_sources(config.sources)
     builder = DirectoryBuilder(config.rating.default_tariff, guides=not config.rating.processes)
     directory = builder.build(await store.provisioned(with_lines=builder.guides))
     counters = await load_counters(store, directory.accounts)
-    front = Front(directory, oldest_at(config.store.retention_months, clock()))
-    formats = SourceFormats(config.plans)
-    fronts = Fronts(config.store.path, front.oldest_at, formats)
+    front = Front(directory, fronts.oldest_at)
+    formats = fronts.formats
     preparer = fronts if config.rating.processes else FrontHere(front, formats.parser)
     acting = await acting_on(config, store, counters, front, clock)
     clients = (client for feed in config.feeds if isinstance(feed, RadiusFeed) for client in feed.clients)

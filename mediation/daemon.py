@@ -8,7 +8,7 @@ import ssl
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -23,7 +23,7 @@ from mediation import (
     writer_suspense,
     writer_users,
 )
-from mediation.assembly import Parts, assemble, control_plane
+from mediation.assembly import Parts, assemble, control_plane, fronts_of
 from mediation.config import Config, Listen
 from mediation.feeds import connections
 from mediation.ops import Ops
@@ -86,9 +86,14 @@ class Daemon:
                 await self._listen("ops", self._config.ops.listen, await self._runner(stack, self._ops.application))
             store = await open_store(self._config.store.path, all_migrations(), self._clock())
             stack.push_async_callback(store.close)
-            parts = await assemble(self._config, store, self._clock, self._registry)
+            fronts = fronts_of(self._config, self._clock)
+            section = self._config.rating
+            # They read what is provisioned while the counters are read here.
+            starting = asyncio.create_task(fronts.start(section.processes, section.default_tariff, stack))
+            stack.push_async_callback(_over, starting)
+            parts = await assemble(self._config, store, fronts, self._clock, self._registry)
             stack.callback(parts.users.close)
-            rating = await parts.fronts.start(self._config.rating.processes, self._config.rating.default_tariff, stack)
+            rating = await starting
             await self._take_commands(stack, parts)
             writing = asyncio.create_task(parts.owner.run(), name="store owner")
             try:
@@ -193,6 +198,12 @@ def _cannot_listen(table: str, listen: Listen, error: OSError) -> CannotListen:
     return CannotListen(
         f"[{table}] listen = {listen}: {error.strerror or error}: end what uses the address, or choose another"
     )
+
+
+async def _over(task: "asyncio.Task[Any]") -> None:
+    """What was begun has ended; if something else failed meanwhile, that is what is told."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _first_of(running: "list[asyncio.Task[None]]", stop: asyncio.Event) -> None:

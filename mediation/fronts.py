@@ -28,7 +28,7 @@ class Fronts:
     def __init__(self, store: Path, oldest_at: int, formats: SourceFormats) -> None:
         """`store` is the path of the store whose provisions they rate by; starts before `oldest_at` are `too-old`. They
         read numbers by the dial plans of `formats`."""
-        self._store, self._oldest_at, self._formats = store, oldest_at, formats
+        self._store, self.oldest_at, self.formats = store, oldest_at, formats
         self._default_tariff: str | None = None
         self._links: list[FrontElsewhere] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -59,13 +59,13 @@ class Fronts:
     async def follow(self, default_tariff: str | None) -> None:
         """Rate from now on by what is provisioned in the store, and by the dial plans of now. Raises FrontGone."""
         self._default_tariff = default_tariff
-        told = Follow(str(self._store), self._oldest_at, default_tariff, self._formats.plans)
+        told = Follow(str(self._store), self.oldest_at, default_tariff, self.formats.plans)
         await asyncio.gather(*(link.follow(told) for link in self._links))
 
     async def keep_from(self, oldest_at: int) -> None:
         """Starts before an instant are `too-old` from now on. Raises FrontGone."""
-        if oldest_at != self._oldest_at:
-            self._oldest_at = oldest_at
+        if oldest_at != self.oldest_at:
+            self.oldest_at = oldest_at
             await self.follow(self._default_tariff)
 
     async def follow_plans(self) -> None:

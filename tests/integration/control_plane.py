@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from control.users import Role, Users
 from control.users.passwords import Passwords
-from mediation.assembly import Parts, assemble, control_plane
+from mediation.assembly import Parts, assemble, control_plane, fronts_of
 from mediation.config import read_config
 from mediation.daemon import wall_clock
 from mediation.pipeline.preparing import FrontHere
@@ -159,7 +159,7 @@ async def serving(directory: Path, *, secure_cookies: bool = False) -> AsyncIter
         stack.push_async_callback(store.close)
         agnes = accounts_csv([0]).replace(",standard,,", ",standard,agnes,")
         await store.import_accounts(agnes, wall_clock())
-        parts = await assemble(config, store, wall_clock, CollectorRegistry())
+        parts = await assemble(config, store, fronts_of(config, wall_clock), wall_clock, CollectorRegistry())
         parts.users.close()
         parts = replace(parts, users=await Users.load(store, wall_clock, Passwords(CHEAP)))
         stack.callback(parts.users.close)

@@ -8,7 +8,7 @@ from pathlib import Path
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from mediation.assembly import assemble
+from mediation.assembly import assemble, fronts_of
 from mediation.config import Listen, read_config
 from mediation.daemon import wall_clock
 from mediation.feeds import connections
@@ -43,7 +43,7 @@ async def test_a_feed_says_the_port_that_it_got(site: Path) -> None:
     async with AsyncExitStack() as stack:
         store = await open_store(config.store.path, all_migrations(), wall_clock())
         stack.push_async_callback(store.close)
-        parts = await assemble(config, store, wall_clock, CollectorRegistry())
+        parts = await assemble(config, store, fronts_of(config, wall_clock), wall_clock, CollectorRegistry())
         stack.callback(parts.users.close)
         writing = asyncio.create_task(parts.owner.run())
         stack.push_async_callback(asyncio.wait, {writing})
