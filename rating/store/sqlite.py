@@ -44,7 +44,7 @@ FILE_MODE: Final = 0o640
 """Of the store's files, less what the umask takes away: they hold who called whom."""
 CLOSE_S: Final = 5.0
 """A disk that hangs does not keep the daemon from ending."""
-READER_PRAGMAS: Final = ("PRAGMA query_only = ON", "PRAGMA cache_size = -16384")
+READER_PRAGMAS: Final = ("PRAGMA query_only = ON", "PRAGMA cache_size = -4096")
 
 
 def writer_lock(path: Path) -> IO[bytes]:
