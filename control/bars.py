@@ -15,6 +15,7 @@ from access.orders import Action, Order, State
 from access.target import Target, TargetKey
 from control.alerts import alert_rows
 from control.alerts.alert import BarConfirmed, Medium
+from control.alerts.findings import findings_of
 from control.breaker import Breaker
 from control.events import event_rows
 from rating.account import Account, Line
@@ -218,16 +219,18 @@ def tell_confirmed(cx: sqlite3.Connection, account: str, firing: int, now: int) 
     """Queue the alerts that wait for a firing's bars, if these are confirmed; what is queued already stays so."""
     if not are_confirmed(cx, account, firing):
         return
-    event, fired_at = cx.execute("SELECT event, fired_at FROM firings WHERE shard = 0 AND id = ?", (firing,)).fetchone()
+    sql = "SELECT event, fired_at, trace FROM firings WHERE shard = 0 AND id = ?"
+    event, fired_at, trace = cx.execute(sql, (firing,)).fetchone()
     stored = event_rows.event_by_id(cx, event)
     row = cx.execute(f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE shard = 0 AND account = ?", (account,)).fetchone()  # noqa: S608  # names of columns
     if stored is None or stored.state == "deleted" or row is None:
         return
+    facts = BarConfirmed(stored.definition.name, fired_at, findings_of(msgspec.json.decode(trace)))
     for alert in stored.definition.alert:
         if alert.when == "confirmed":
             alert_rows.queue(
-                cx, Account(*row), BarConfirmed(stored.definition.name, fired_at), by=Medium(alert.by), to=alert.to,
-                cause=cause_of(firing), now=now, firing=firing,
+                cx, Account(*row), facts, by=Medium(alert.by), to=alert.to, cause=cause_of(firing), now=now,
+                firing=firing,
             )  # fmt: skip
 
 

@@ -6,21 +6,17 @@ from typing import Final
 
 from control import audit, bars
 from control.alerts import alert_rows
-from control.alerts.alert import Finding, LimitRaised, Medium, Occasion
 from control.alerts.alert import Fired as FiredFacts
+from control.alerts.alert import LimitRaised, Medium, Occasion
+from control.alerts.findings import findings_of
 from control.bars import Cause
 from control.breaker import Breaker
 from control.events.definition import (
     Alert,
     Bar,
-    Condition,
     Disconnect,
     EventDefinition,
-    Fixed,
-    OverAverage,
-    OverCreditLimit,
     RaiseCreditLimit,
-    filters_json,
 )
 from control.events.firings import Fired
 from rating.account import Account
@@ -123,30 +119,4 @@ def tell(cx: sqlite3.Connection, account: Account, alert: Alert, facts: Occasion
 
 def facts_of(event: EventDefinition, fired: Fired) -> FiredFacts:
     """What is told of a firing."""
-    return FiredFacts(event.name, fired.fired_at, findings_of(fired), fired.late)
-
-
-def findings_of(fired: Fired) -> tuple[Finding, ...]:
-    """The conditions that held, as alerts tell them."""
-    return tuple(_finding(held.condition, held.reading.value, held.most or 0) for held in fired.held)
-
-
-def _finding(condition: Condition, measured: int, most: int) -> Finding:
-    threshold = condition.threshold
-    at_least, basis = False, ""
-    match threshold:
-        case Fixed():
-            at_least = threshold.at_least
-        case OverCreditLimit():
-            basis = "credit limit"
-        case OverAverage(periods=periods):
-            basis = f"average of {periods} {'month' if periods == 1 else 'months'}"
-    return Finding(
-        measure=condition.measure,
-        measured=measured,
-        threshold=most + 1 if at_least else most,
-        relation="at_least" if at_least else "above",
-        period=condition.period,
-        of=", ".join(str(value) for value in filters_json(condition.filters).values()),
-        basis=basis,
-    )
+    return FiredFacts(event.name, fired.fired_at, findings_of(fired.trace), fired.late)

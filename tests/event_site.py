@@ -103,7 +103,7 @@ class EventSite:
         account = fields.pop("account", ACCOUNT)
         at = fields.pop("answer", self.now)
         at = micros(at) if isinstance(at, str) else at
-        charge = fields.pop("charge", 1) * UNIT
+        charge = fields.pop("charge_micros", fields.pop("charge", 1) * UNIT)
         self.last_id += 1
         line = self.lines[account]
         columns = {"charge_micros": charge, "line": line, "calling": line, "answer_at": at, "start_at": at} | fields

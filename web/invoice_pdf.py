@@ -1,11 +1,11 @@
-"""An invoice as a PDF, to be kept and printed: of the bill and its document alone, and the same bytes in years."""
+"""An invoice as a PDF, to be kept and printed: of the bill alone, as it was issued, and the same bytes in years."""
 
 from typing import Final
 
 from control.billing.bill import Bill, Document
+from control.payments.payment import Accepted
 from web.invoice_fonts import BOLD, LOST, PLAIN
-from web.invoice_view import InvoiceView, LineView, ProviderView, invoice_view
-from web.rendering import money
+from web.invoice_view import DiscountView, InvoiceView, LineView, ProviderView, early_view, invoice_view
 from web.sheets import INNER, MUTED, SMALL, Column, Row, Sheets, Style
 
 ISSUER: Final = "Tollkeeper"
@@ -30,17 +30,20 @@ _KEEP_LINE: Final = 60.0
 """Room for a line's headings and the first of its calls."""
 
 
-def invoice_pdf(bill: Bill, document: Document) -> bytes:
+def invoice_pdf(bill: Bill, document: Document, offered: Accepted | None = None) -> bytes:
     """An invoice as a PDF; from a document without the calls of the bill it says what they come to, and where they are.
-    Takes some tenths of a second for thousands of calls: call it in a thread."""
+    `offered` is what paid all of it on the day of its issue: with which discounts, other invoices' among them. Takes
+    some tenths of a second for thousands of calls: call it in a thread."""
     invoice = invoice_view(bill, document)
     issuer = invoice.issuer or ISSUER
     sheets = Sheets((f"{issuer} · Invoice {invoice.number}", f"Account {invoice.account} · {invoice.issued_on}"))
+    early = early_view(bill, offered, invoice.places)
     _letterhead(sheets, invoice, issuer)
+    if early is not None and not early.is_own:
+        sheets.add(Row((early.said,), _WHOLE, _TEXT))
     _sums(sheets, invoice)
-    if bill.discount is not None and invoice.discount is not None:
-        early = money(bill.total_due_micros - bill.discount.amount_micros, invoice.places)
-        _discount(sheets, invoice, early if bill.total_due_micros > bill.discount.amount_micros else None)
+    if invoice.discount is not None:
+        _discount(sheets, invoice.discount, invoice.currency, early.said if early is not None and early.is_own else "")
     for section in invoice.sections:
         _provider(sheets, section, invoice.currency)
     if document.calls < bill.calls:
@@ -87,16 +90,12 @@ def _sums(sheets: Sheets, invoice: InvoiceView) -> None:
     sheets.repeated = ()
 
 
-def _discount(sheets: Sheets, invoice: InvoiceView, early: str | None) -> None:
-    """`early` is what the total due comes to with it; None where it is less than the discount."""
-    offer = invoice.discount
-    assert offer is not None
-    amount = f"{offer.amount} {invoice.currency}"
-    sheets.add(Row(("Early-payment discount", amount), _SUM, _HEADING, above=14), _KEEP_SUMS)
+def _discount(sheets: Sheets, offer: DiscountView, currency: str, early: str) -> None:
+    """`early` says how it is had; empty where it cannot be."""
+    sheets.add(Row(("Early-payment discount", f"{offer.amount} {currency}"), _SUM, _HEADING, above=14), _KEEP_SUMS)
     sheets.add(Row((f"Last day: {offer.last_on}",), _WHOLE, _TEXT))
-    if early is not None:
-        words = f"Pay {early} {invoice.currency} by then, and nothing is left to pay of this invoice."
-        sheets.add(Row((words,), _WHOLE, _TEXT))
+    if early:
+        sheets.add(Row((early,), _WHOLE, _TEXT))
 
 
 def _provider(sheets: Sheets, section: ProviderView, currency: str) -> None:

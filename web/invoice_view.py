@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from control.billing.bill import Bill, Call, Document, ProviderSection
 from control.billing.parts import Part
+from control.payments.payment import Accepted, Refused
 from rating.cdr import MICROS
 from rating.numbering import display
 from web.rendering import duration, money, places_of, units_text
@@ -53,6 +54,14 @@ class DiscountView(NamedTuple):
     amount: str
     first_on: str
     last_on: str
+
+
+class EarlyView(NamedTuple):
+    """How all that is due is paid with the discounts for paying early."""
+
+    said: str
+    is_own: bool
+    """Whether the invoice's own discount is among them."""
 
 
 class InvoiceView(NamedTuple):
@@ -145,6 +154,21 @@ def invoice_view(bill: Bill, document: Document, in_all: Sequence[Sequence[int]]
         issuer=document.letterhead.name if document.letterhead else None,
         letterhead=document.letterhead.lines if document.letterhead else (),
     )
+
+
+def early_view(bill: Bill, payable: Accepted | Refused | None, places: int) -> EarlyView | None:
+    """What an invoice says of paying early, of what pays all that is due; None where that takes no discount."""
+    if not isinstance(payable, Accepted) or payable.last_on is None:
+        return None
+    amount, last_on = f"{money(payable.amount_micros, places)} {bill.currency}", day(payable.last_on)
+    if all(share.invoice != bill.number for share in payable.discounts):
+        return EarlyView(f"{amount} if paid by {last_on}", is_own=False)
+    by = "then" if bill.discount is not None and bill.discount.last_on == payable.last_on else last_on
+    said = f"Pay {amount} by {by}, and nothing is left to pay"
+    if (number := len(payable.discounts)) > 1:
+        let_go = f"{money(payable.discount_micros, places)} {bill.currency}"
+        said += f": that takes {let_go} off, the discounts of {number} invoices"
+    return EarlyView(f"{said}.", is_own=True)
 
 
 def call_rows(rows: Iterable[Row]) -> Markup:

@@ -6,6 +6,8 @@ from datetime import date
 from enum import StrEnum
 
 from control.billing.bill import Bill
+from control.currency import unit_of
+from control.payments.settling import OpenInvoice, spread
 
 
 class BillState(StrEnum):
@@ -25,7 +27,8 @@ class DiscountState(StrEnum):
     TAKEN = "taken"
     OFFERED = "offered"
     NOT_TAKEN = "not taken"
-    """It cannot be had any more: its last day is past, or its bill is paid without it, also in part."""
+    """It cannot be had any more: its last day is past, its bill is paid without it, also in part, or no more is left of
+    it than the discount."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +54,32 @@ def stated(
     """How each of an account's bills stands, the newest first, when it owes so much, and so much is on its way; `taken`
     are the discounts that were granted, by the bills' numbers, `touched` the bills of which a customer has paid some.
 
-    Payments pay what is oldest: what is left of a bill's total due is what is owed now, less what came after it.
+    Payments pay what is oldest: `settling` says of which bills it is what is owed now. Of older ones nothing is owed,
+    and newer ones have it in their total due.
     """
+    charged = [(one.number, one.charged_micros, None if one.number in touched else one.discount) for one in bills]
+    owed = {one.invoice: one for one in spread(due_micros, charged)}
+    coming = {one.invoice for one in spread(due_micros + pending_micros, charged)}
     later: int | None = None
-    found, left_micros = [], due_micros
+    found = []
     for bill in bills:
         if bill.total_due_micros <= 0:
             state = BillState.NOTHING_DUE
-        elif left_micros > 0:
+        elif owed and bill.number >= min(owed):
             state = BillState.PAST_DUE if today > bill.due_on else BillState.OPEN
         else:
-            state = BillState.COMING if left_micros + pending_micros > 0 else BillState.PAID
+            state = BillState.COMING if coming and bill.number >= min(coming) else BillState.PAID
         is_owed = state in (BillState.OPEN, BillState.PAST_DUE)
-        in_time = bill.discount is not None and today <= bill.discount.last_on
-        discount = _discount(bill, is_owed and in_time and bill.number not in touched, taken)
+        discount = _discount(bill, owed.get(bill.number), today, taken)
         found.append(Stated(bill, state, discount, later if is_owed else None))
-        left_micros, later = left_micros - bill.charged_micros, bill.number
+        later = bill.number
     return found
 
 
-def _discount(bill: Bill, can_be_had: bool, taken: Mapping[int, int]) -> DiscountState | None:
+def _discount(bill: Bill, owed: OpenInvoice | None, today: date, taken: Mapping[int, int]) -> DiscountState | None:
     if bill.number in taken:
         return DiscountState.TAKEN
     if bill.discount is None:
         return None
+    can_be_had = owed is not None and owed.discount(today, unit_of(bill.currency)) > 0
     return DiscountState.OFFERED if can_be_had else DiscountState.NOT_TAKEN

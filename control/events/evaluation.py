@@ -165,9 +165,27 @@ def _told(finding: Finding) -> dict[str, Any]:
             nothing = "there is no complete period before this one to take an average of"
         return told | {"because": nothing}
     told["threshold"] = threshold_text(condition, reading)
+    told |= _limit(condition, finding.most, reading.value)
     if type(condition.threshold) is OverAverage:
         told["average"] = amount_text(condition, sum(reading.history) // len(reading.history))
         told["periods"] = len(reading.history)
+    return told
+
+
+def _limit(condition: Condition, most: int, value: int) -> dict[str, str]:
+    """What a value was compared with, as a number; minutes also in seconds, exactly."""
+    basis, at_least = {}, 0
+    match condition.threshold:
+        case Fixed():
+            at_least = int(condition.threshold.at_least)
+        case OverCreditLimit():
+            basis = {"basis": "credit limit"}
+        case OverAverage(periods=periods):
+            basis = {"basis": f"average of {periods} {'month' if periods == 1 else 'months'}"}
+    limit = most + at_least
+    told = {"relation": "at_least" if at_least else "above", "limit": amount_text(condition, limit), **basis}
+    if condition.measure == "minutes":
+        told |= {"value_s": decimal_text(value), "limit_s": decimal_text(limit)}
     return told
 
 

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from control.events.evaluation import Finding, Judgement, Occasion, trace
+from control.events.evaluation import Judgement, Occasion, trace
 
 
 class Mark(NamedTuple):
@@ -33,8 +33,6 @@ class Fired(msgspec.Struct, frozen=True):
     late: bool
     """The transaction came when its period was over."""
     trace: list[dict[str, Any]]
-    held: tuple[Finding, ...] = ()
-    """The conditions that held."""
 
     @property
     def mark(self) -> Mark:
@@ -127,5 +125,4 @@ def _fired(
         transaction,
         transaction is not None and occasion.ends_at <= now,
         trace(judgement),
-        tuple(finding for finding in judgement.findings if finding.holds),
     )

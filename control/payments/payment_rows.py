@@ -137,13 +137,17 @@ def pending(cx: sqlite3.Connection, account: str) -> Pending:
     return Pending(paid * MICROS + paid_rest, let_go * MICROS + let_go_rest)
 
 
-def touched(cx: sqlite3.Connection, invoices: Iterable[int]) -> set[int]:
-    """Those of some invoices of which a payment that is on its way, or has come, pays something."""
+def touched(cx: sqlite3.Connection, invoices: Iterable[int], at: int | None = None) -> set[int]:
+    """Those of some invoices of which a payment that is on its way, or has come, pays something; or did, right before
+    an instant (µs UTC)."""
     numbers = msgspec.json.encode(list(invoices)).decode()
+    lives = f"p.state IN ({_listed(LIVE)})"
     rows = cx.execute(
         "SELECT DISTINCT s.invoice FROM payment_shares s JOIN payments p ON p.id = s.payment"  # noqa: S608  # states of ours
-        f" WHERE s.invoice IN (SELECT value FROM json_each(?)) AND p.state IN ({_listed(LIVE)})",
-        (numbers,),
+        " WHERE s.invoice IN (SELECT value FROM json_each(:numbers)) AND"
+        # What came to nothing later had not yet.
+        f" CASE WHEN :at IS NULL THEN {lives} ELSE p.requested_at < :at AND ({lives} OR p.changed_at >= :at) END",
+        {"numbers": numbers, "at": at},
     )
     return {int(invoice) for (invoice,) in rows}
 

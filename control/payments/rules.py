@@ -9,6 +9,7 @@ import msgspec
 
 from rating.cdr import MICROS
 from rating.money import parse_micros
+from rating.refusal import shown
 from rating.tariff import TariffError
 from rating.toml_keys import TomlKeys
 
@@ -80,9 +81,10 @@ def _rules(keys: TomlKeys, file_name: str) -> Rules:
 
 
 def _early(keys: TomlKeys) -> EarlyPayment:
-    percent = _amount(keys, "percent")
+    remedy = 'write more than 0 and less than 100 in quotes, as percent = "2"'
+    percent = _amount(keys, "percent", remedy)
     if not 0 < percent < 100 * MICROS:
-        raise keys.refusal("percent", "is not a discount", 'write more than 0 and less than 100, as percent = "2"')
+        raise keys.refusal("percent", "is not a discount", remedy)
     days = keys.whole("days", 0, MOST_DAYS)
     if days is None:
         raise keys.refusal("days", "is missing", "add days = 10")
@@ -97,18 +99,22 @@ def _due_days(keys: TomlKeys) -> int:
 
 
 def _below(keys: TomlKeys) -> int:
-    below_micros = _amount(keys, "below")
+    below_micros = _amount(keys, "below", 'write an amount in quotes, as below = "0.50"')
     keys.end()
     return below_micros
 
 
-def _amount(keys: TomlKeys, key: str) -> int:
+def _amount(keys: TomlKeys, key: str, remedy: str) -> int:
     """Micro-units of a decimal in quotes."""
-    text = keys.required_text(key)
+    value = keys.value(key)
+    if value is None:
+        raise keys.refusal(key, "is missing", remedy)
+    if not isinstance(value, str):
+        raise keys.refusal(key, f"{shown(value)} is not in quotes", remedy)
     try:
-        return parse_micros(text)
+        return parse_micros(value)
     except ValueError:
-        raise keys.refusal(key, f"{text!r} is not a plain decimal", f'write {key} = "0.00", at most 6 places') from None
+        raise keys.refusal(key, f"{shown(value)} is not a plain decimal", remedy) from None
 
 
 def _inner(keys: TomlKeys, key: str, file_name: str) -> TomlKeys | None:

@@ -16,11 +16,11 @@ from control.ledger.entry import EntryRefused, Why, check_amount, check_decimals
 from control.ledger.payments import Recorded, reverse
 from control.ledger.service import Enter, Ledger
 from control.payments import payment_rows, rule_rows
+from control.payments.open_invoices import open_invoices
 from control.payments.payment import (
     FOLLOWING,
     Accepted,
     Payment,
-    Pending,
     Refused,
     Standing,
     State,
@@ -28,7 +28,6 @@ from control.payments.payment import (
     request_digest,
 )
 from control.payments.payment_entries import post_accepted, post_settled, take_all_back
-from control.payments.settling import spread
 from rating.store.port import Store
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -127,10 +126,6 @@ class Payments:
             self._wake()
         return recorded
 
-    async def pending_of(self, account: str) -> Pending:
-        """What of an account is on its way."""
-        return await self._store.read(payment_rows.pending, account)
-
     async def payable(self, invoice: int) -> Accepted | Refused:
         """What would be paid on an invoice now, and what let go of, or why nothing can be: the same on all invoices of
         an account. For people to look at, the payment asks again. Raises NoSuchInvoice."""
@@ -205,15 +200,10 @@ class Payments:
         latest = bill_rows.latest_of(cx, account)
         assert latest is not None
         due_micros = self._ledger.balances.owed(account)
-        charged = ((one.number, one.charged_micros, one.discount) for one in bill_rows.from_newest(cx, account))
-        invoices = spread(due_micros, charged)
-        touched = payment_rows.touched(cx, [one.invoice for one in invoices])
         return Standing(
             due_micros=due_micros,
             pending_micros=payment_rows.pending(cx, account).micros,
-            invoices=tuple(
-                msgspec.structs.replace(one, offer=None) if one.invoice in touched else one for one in invoices
-            ),
+            invoices=open_invoices(cx, due_micros, bill_rows.from_newest(cx, account)),
             below_micros=rule_rows.rules_on(cx, latest.issued_on).below_micros,
             currency=latest.currency,
         )

@@ -16,6 +16,7 @@ PAGES = {
         "/transactions", "/transactions?column=charge&op=%3E&value=much", "/suspense", "/suspense?reason=unknown-line",
         "/feeds", "/health", "/account?done=password", "/monitor/new?json", "/monitor?after=999", "/firings?account=1",
         "/orders?account=1", "/audit?from=never", f"/accounts/{account(0)}/access", f"/accounts/{account(0)}/payments",
+        "/orders?state=gone", f"/accounts/{account(0)}/entries", f"/accounts/{account(0)}/credits",
     ),
     "oscar": ("/orders?state=failed",),
     "carol": (

@@ -10,6 +10,7 @@ from access import holding_rows
 from access.orders import State
 from control import audit, bars
 from control.account_control import Refused
+from control.alerts import BarConfirmed, Finding, Fired
 from mediation.schema import all_migrations
 from rating.store.sqlite import open_store
 from rating.tariff import parse_tariff
@@ -72,6 +73,21 @@ async def test_nothing_is_told_of_bars_that_are_given_back_before_they_are_confi
     await control.carry_out()
     assert await control.said(OTHER) == [f"bar {LD} confirmed", f"bar {VM} cancelled", f"restore {LD} confirmed"]
     assert [alert.account for alert in await control.room.alerts()] == [ACCOUNT]
+
+
+async def test_what_is_told_of_confirmed_bars_names_the_amounts_that_were_told_when_it_fired(
+    control: ControlSite,
+) -> None:
+    when_fired = {"by": "email", "when": "fired"}
+    await control.prescribe(over_limit(alert=[when_fired, *CONFIRMED]))
+    await control.call(times=2)
+    await control.restart()
+    await control.carry_out()
+    confirmed, fired = (alert.facts for alert in await control.room.alerts())
+    assert isinstance(confirmed, BarConfirmed)
+    assert isinstance(fired, Fired)
+    assert confirmed.findings == fired.findings
+    assert fired.findings == (Finding("charges", 24_400_000, 20_000_000, "above", "bill-cycle", "", "credit limit"),)
 
 
 async def one_failed(control: ControlSite) -> int:

@@ -3,7 +3,6 @@ it is certain that nothing went out."""
 
 import asyncio
 import ssl
-import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +20,7 @@ from mediation.schema import all_migrations
 from rating.cdr import MICROS
 from rating.store.sqlite import SqliteStore, open_store
 from tests.builders import ACCOUNT, NOW, accounts_csv, an_account
+from tests.integration.certificates import make_certificate
 from tests.integration.mail_server import MailServer, mail_server
 
 SENDER, NOC = "billing@provider.example", "noc@provider.example"
@@ -370,14 +370,7 @@ async def test_a_mailer_that_is_cancelled_leaves_nothing_behind(server: MailServ
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A key and a certificate of 127.0.0.1 that nobody vouches for."""
-    directory = tmp_path_factory.mktemp("certificate")
-    key, certificate = directory / "key.pem", directory / "certificate.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-keyout", str(key), "-out", str(certificate), "-subj", "/CN=mail", "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return key, certificate
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
 
 
 def contexts(certificate: tuple[Path, Path]) -> tuple[ssl.SSLContext, ssl.SSLContext]:

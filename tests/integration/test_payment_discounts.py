@@ -34,7 +34,7 @@ class TestDiscount:
         paid = await till.pay()
         assert (paid.amount_micros, paid.discount_micros) == (98 * MICROS, 2 * MICROS)
         assert await till.books() == {Book.REVENUE: -100, Book.IN_TRANSIT: 98, Book.DISCOUNTS_GRANTED: 2}
-        assert await till.payments.pending_of(ACCOUNT) == Pending(98 * MICROS, 2 * MICROS)
+        assert await till.pending() == Pending(98 * MICROS, 2 * MICROS)
 
     async def test_it_is_gone_when_its_last_day_is_over_where_the_account_is(self, till: Till) -> None:
         await till.rules()

@@ -36,7 +36,7 @@ class TestAcceptance:
         assert (paid.amount_micros, paid.discount_micros, paid.reason) == (100 * MICROS, 0, None)
         assert (paid.requested_at, paid.actor, paid.discount_entry) == (ISSUED, CUSTOMER, None)
         assert await till.books() == {Book.REVENUE: -100, Book.IN_TRANSIT: 100}
-        assert (till.due, await till.payments.pending_of(ACCOUNT), till.woken) == (0, Pending(100 * MICROS, 0), 1)
+        assert (till.due, await till.pending(), till.woken) == (0, Pending(100 * MICROS, 0), 1)
         (entry, _) = await till.ledger.entries(ACCOUNT, limit=10)
         assert (entry.id, entry.kind, entry.amount_micros, entry.remark) == (
             paid.entry, Kind.PAYMENT, 100 * MICROS, "invoice 1",
@@ -298,7 +298,7 @@ class TestStates:
         settled = await till.move(State.BATCHED, State.SUBMITTED, State.SETTLED)
         assert (settled.state, settled.changed_at) == (State.SETTLED, till.now)
         assert await till.books() == {Book.REVENUE: -100, Book.CASH: 98, Book.DISCOUNTS_GRANTED: 2}
-        assert (till.due, await till.payments.pending_of(ACCOUNT)) == (0, Pending(0, 0))
+        assert (till.due, await till.pending()) == (0, Pending(0, 0))
         assert (await till.pay(None, "k2")).reason == "zero-balance"
 
     @pytest.mark.parametrize(
@@ -318,7 +318,7 @@ class TestStates:
         for state in way[:-1]:
             await till.move(state)
             assert till.due == 0
-            assert (await till.payments.pending_of(ACCOUNT)).micros == (100 * MICROS if state in PENDING else 0)
+            assert (await till.pending()).micros == (100 * MICROS if state in PENDING else 0)
         moved = await till.payments.move(1, way[-1], actor="the bank", reason="R01", words="insufficient funds")
         assert (moved.state, moved.reason, moved.words) == (way[-1], "R01", "insufficient funds")
         assert await till.books() == {Book.REVENUE: -100, Book.RECEIVABLE: 100}

@@ -179,6 +179,19 @@ async def test_what_is_wrong_with_an_event_to_be_tried_is_named(
     await operator.send(f"{EVENTS}/preview", EVENT, status=403)
 
 
+async def test_a_bar_of_a_service_that_no_line_has_at_a_switch_is_made_and_warned_of(staff: Visitor) -> None:
+    barring = EVENT | {"respond": [{"do": "bar", "services": ["nope", "voice-mail", "nope"], "until": "cleared"}]}
+    there = "at switches are long-distance, voice-mail"
+    said = [f"no line has “nope” at a switch, so nothing of it is barred; {there}"]
+    assert (await staff.send(f"{EVENTS}/preview", barring))["warnings"] == said
+    made = await call(staff, "POST", EVENTS, barring, status=201)
+    assert made["warnings"] == said
+    assert "warnings" not in await staff.json(f"{EVENTS}/1")
+    changed = await call(staff, "PUT", f"{EVENTS}/1", made | {"respond": EVENT["respond"]})
+    assert "warnings" not in changed
+    assert (await staff.send(f"{EVENTS}/preview", EVENT))["warnings"] == []
+
+
 # What they did.
 
 
@@ -360,6 +373,7 @@ async def test_a_key_pays_once_even_where_no_answer_was_kept(web: WebSite, staff
         ({"amount": DUE}, "more decimals than USD has: write at most 2"),
         ({"amount": "1.00", "currency": "EUR"}, "kept in USD"),
         ({"amount": "1.00", "remark": "two\nlines"}, "remark:"),
+        ({"amount": 5}, 'amount: an amount is a decimal in quotes: write it as "5.00"'),
         ({"amonut": "1.00"}, "there is no field"),
     ],
 )

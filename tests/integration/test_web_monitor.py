@@ -186,6 +186,20 @@ async def test_what_cannot_be_tried_is_refused_in_place(stella: Visitor, changes
     assert 'id="preview"' not in page
 
 
+async def test_a_bar_of_a_service_that_no_line_has_at_a_switch_is_warned_of(stella: Visitor) -> None:
+    said = "no line has “nope” at a switch, so nothing of it is barred; at switches are long-distance."
+    barring = FORM | {"services": "long-distance, nope"}
+    tried = seen(await (await stella.post("/monitor/new", **PREVIEW | barring)).text())
+    assert f"Not all of it has an effect: {said}" in tried
+    assert f"Dear calls is saved, but {said}" in seen(await stella.follow(await stella.post("/monitor/new", **barring)))
+    page = await stella.get("/monitor/1")
+    assert f"Not all of it has an effect: {said}" in seen(page)
+    mended = await stella.post("/monitor/1", **FORM, seen=value_of(page, "seen"))
+    assert mended.headers["Location"] == "/monitor"
+    assert "at a switch" not in seen(await stella.get("/monitor?warned=1"))
+    assert "at a switch" not in seen(await stella.get("/monitor/1"))
+
+
 async def test_a_preview_that_stops_early_says_where(stella: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preview.PreviewRun.__init__, "__kwdefaults__", {"most_rows": 1, "elapsed_s": lambda: 0.0})
     page = seen(await (await stella.post("/monitor/new", **PREVIEW | {"scope": "all"})).text())
@@ -282,6 +296,10 @@ async def test_orders_are_filtered_by_account_and_state(stella: Visitor) -> None
     assert BOBS_LINE in only
     assert ADAS_LINE not in only
     assert "No order matches" in seen(await stella.get("/orders?state=failed"))
+    refused = seen(await stella.get("/orders?state=gone"))
+    assert "there is no state “gone”: an order is planned, held, " in refused
+    assert "Nothing is shown until that is mended." in refused
+    assert ADAS_LINE not in refused
 
 
 async def hold_all(web: WebSite) -> None:
@@ -370,7 +388,7 @@ async def test_a_payment_is_recorded_once_however_often_its_form_is_sent(web: We
 @pytest.mark.parametrize("amount", ["-5", "many", "0", "99999999", "1,000"])
 async def test_a_payment_that_cannot_be_is_refused_in_place(web: WebSite, stella: Visitor, amount: str) -> None:
     page = await (await stella.post(f"/accounts/{ADA}/payments", amount=amount, remark="r", key="k")).text()
-    assert "Nothing was recorded" in seen(page)
+    assert re.search(r'name="amount"[^>]*aria-invalid="true" aria-describedby="wrong"', page)
     assert (value_of(page, "amount"), value_of(page, "remark"), value_of(page, "key")) == (amount, "r", "k")
     assert await web.site.room.ledger.entries(ADA, limit=10) == []
 

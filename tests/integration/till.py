@@ -11,7 +11,7 @@ from control.breaker import Breaker
 from control.ledger import Balances, Entry, Ledger, ledger_differences
 from control.ledger.postings import unbalanced
 from control.payments import payment_rows
-from control.payments.payment import Payment, State
+from control.payments.payment import Payment, Pending, State
 from control.payments.rule_rows import put_rules
 from control.payments.rules import EarlyPayment, Rules
 from control.payments.service import Attempt, Payments
@@ -74,6 +74,10 @@ class Till:
     async def move(self, *states: State, number: int = 1) -> Payment:
         moved = [await self.payments.move(number, state, actor="the bank") for state in states]
         return moved[-1]
+
+    async def pending(self) -> Pending:
+        """What is on its way, as pages are told it."""
+        return await self.store.read(payment_rows.pending, ACCOUNT)
 
     async def books(self) -> dict[str, int]:
         """What stands in every book, in whole units."""

@@ -1,6 +1,6 @@
 """Account events through the API: prescribed, changed, paused and deleted, in the JSON of the contract."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from control.events.evaluation import instant_text
 from control.events.event_rows import State, StoredEvent, event_json
 from control.events.json_fields import DefinitionError
 from control.events.preview import Preview
+from control.events.unserved import warnings_of
 from mediation.feeds.problems import json_response
 from web.api import control_shapes
 from web.api.bodies import read_json
@@ -26,6 +27,7 @@ from web.routing import STAFF, Handler, Route
 from web.site import Site
 
 PATH: Final = "/api/v1/account-events"
+WARNINGS: Final = "warnings"
 TAKES: Final = {
     "type": "object",
     "description": "accounts, name, when, check, alert and respond; what is wrong is refused with its path.",
@@ -97,14 +99,14 @@ class AccountEventsAPI:
         definition = _definition(await read_json(request, dict[str, Any]))
         with _in_words():
             event = await self._site.room.add_event(definition, principal_of(request).actor)
-        answer = json_response(event_json(event), status=201)
+        answer = json_response(event_json(event) | await self._warned(definition), status=201)
         answer.headers["Location"] = f"{PATH}/{event.id}"
         return answer
 
     async def _preview(self, request: web.Request) -> web.StreamResponse:
         definition = _definition(await read_json(request, dict[str, Any]))
         with _in_words():
-            return json_response(_told(await previewed(self._site, definition)))
+            return json_response(_told(await previewed(self._site, definition), await self._warned(definition)))
 
     async def _change(self, request: web.Request) -> web.StreamResponse:
         was = await self._found(request)
@@ -112,10 +114,11 @@ class AccountEventsAPI:
         # What was read may be sent back with a change: what else an answer tells is left out where it is as it was.
         told = shown.keys() - as_json(was.definition).keys()
         document = {key: value for key, value in document.items() if key not in told or value != shown[key]}
+        document.pop(WARNINGS, None)
         definition = _definition(document)
         with _in_words():
             event = await self._site.room.change_event(was.id, definition, principal_of(request).actor)
-        return json_response(event_json(event))
+        return json_response(event_json(event) | await self._warned(definition))
 
     def _become(self, state: State) -> Handler:
         """What brings an event into a state; one that is in it already stays there."""
@@ -129,6 +132,11 @@ class AccountEventsAPI:
 
         return become
 
+    async def _warned(self, definition: EventDefinition) -> dict[str, list[str]]:
+        """What is to be told of an event that was just written; nothing where there is nothing."""
+        warnings = await self._site.readers.read(warnings_of, definition)
+        return {WARNINGS: warnings} if warnings else {}
+
     async def _found(self, request: web.Request) -> StoredEvent:
         """The event of the path. Raises NotFound."""
         event = await self._site.room.event(int(request.match_info["event"]))
@@ -137,7 +145,7 @@ class AccountEventsAPI:
         return event
 
 
-def _told(preview: Preview) -> control_shapes.PreviewAnswer:
+def _told(preview: Preview, warned: Mapping[str, list[str]]) -> control_shapes.PreviewAnswer:
     fired = [
         control_shapes.WouldFire(
             one.account, instant_text(one.fired_at), one.transaction, instant_text(one.period_start),
@@ -147,7 +155,7 @@ def _told(preview: Preview) -> control_shapes.PreviewAnswer:
     ]  # fmt: skip
     return control_shapes.PreviewAnswer(
         instant_text(preview.since), instant_text(preview.until), preview.accounts, preview.looked_at,
-        preview.transactions, preview.stopped or None, preview.count, preview.fired_for, fired,
+        preview.transactions, preview.stopped or None, preview.count, preview.fired_for, fired, **warned,
     )  # fmt: skip
 
 

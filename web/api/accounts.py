@@ -1,5 +1,6 @@
 """Accounts through the API: what they have used, what their limits leave, and their lines."""
 
+import sqlite3
 from typing import Final
 
 import msgspec
@@ -13,7 +14,7 @@ from rating.numbering import display
 from rating.store.account_list import find_accounts, lines_with_services
 from rating.store.reading import instant_text
 from web.api import shapes
-from web.api.paging import key_of, known_only, limit_of, number_after
+from web.api.paging import key_of, known_only, limit_of, no_key, number_after
 from web.refusals import NotFound
 from web.request import principal_of
 from web.routing import CALLS, STAFF, Route
@@ -54,6 +55,8 @@ class AccountsAPI:
         words, after, limit = request.query.get("q", "")[:200], key_of(request.query), limit_of(request.query)
         # Numbers of the store, usage of the counters: both are of the accounts that the directory has by now.
         known = self._site.directory.accounts
+        if after and after not in known and not await self._site.readers.read(_is_stored, after):
+            raise no_key()
         page = await self._site.readers.read(find_accounts, words, after, limit, None, len(known))
         accounts = [account for account in page.accounts if account.account in known]
         barred = await self._site.readers.read(
@@ -114,6 +117,11 @@ def amount(micros: int) -> str:
     """A decimal with two places, or as many more as it has."""
     text = format_micros(micros, PLACES)
     return text[: -(PLACES - CENTS)] + text[-(PLACES - CENTS) :].rstrip("0")
+
+
+def _is_stored(cx: sqlite3.Connection, account: str) -> bool:
+    """Whether there is an account that was imported just now: the directory has it in a moment."""
+    return cx.execute("SELECT 1 FROM accounts WHERE shard = 0 AND account = ?", (account,)).fetchone() is not None
 
 
 def _barred(reasons: list[bars.Reason]) -> list[shapes.BarredAnswer]:

@@ -13,6 +13,12 @@ from web.refusals import Refused
 T = TypeVar("T")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_KINDS: Final = re.compile(r"Expected ([a-z |]+), got ([a-z]+)")
+_NAMES: Final = {
+    "str": "a text in quotes", "int": "a whole number", "float": "a number", "bool": "true or false",
+    "array": "a list in brackets", "object": "an object in braces", "null": "null",
+}  # fmt: skip
+"""The kinds of JSON, as msgspec calls them and as people are told them."""
 _WHERE: Final = re.compile(r" - at `\$\.?(.*)`$")
 
 
@@ -35,7 +41,17 @@ def in_words(error: str) -> str:
     said = error[: found.start()] if found else error
     said = said.replace("`", "").replace("Object contains unknown field", "there is no field")
     said = said.replace("Object missing required field", "this field is missing:")
+    if kinds := _KINDS.fullmatch(said):
+        said = _of_another_kind(found[1] if found else "", kinds[1].split(" | "), kinds[2])
     return f"{found[1]}: {said}" if found else said
+
+
+def _of_another_kind(where: str, wanted: list[str], got: str) -> str:
+    """What is said of a value of one kind of JSON where another one is wanted."""
+    if where == "amount" and got in ("int", "float"):
+        return 'an amount is a decimal in quotes: write it as "5.00"'
+    names = [_NAMES.get(kind, kind) for kind in wanted]
+    return f"{_NAMES.get(got, got)} cannot stand here: write {' or '.join(names)}"
 
 
 def micros_of(name: str, text: str | None) -> int | None:

@@ -25,6 +25,8 @@ class EventAnswer(Struct, omit_defaults=True):
     next_check_at: Instant | None
     alert: list[dict[str, Any]] = []
     respond: list[dict[str, Any]] = []
+    warnings: list[str] = []
+    """Where it was just written: what of it has no effect as things stand."""
 
 
 class EventPage(Struct):
@@ -67,6 +69,8 @@ class PreviewAnswer(Struct):
     """Accounts that it would have fired for."""
     items: list[WouldFire]
     """The earliest, 20 at most."""
+    warnings: list[str] = []
+    """What of it has no effect as things stand."""
 
 
 class FiringAnswer(Struct):

@@ -12,7 +12,7 @@ from mediation.feeds.status import SourceStatus
 from rating.money import format_micros
 from rating.store.reading import instant_text
 from web.api import shapes
-from web.api.paging import key_of, known_only, limit_of, number_after
+from web.api.paging import key_of, known_only, limit_of, no_key, number_after
 from web.request import SESSION, principal_of
 from web.routing import AUDITORS, EVERYBODY, OPERATIONS, STAFF, Route
 from web.site import Site
@@ -74,7 +74,10 @@ class OperationsAPI:
     async def _users(self, request: web.Request) -> web.StreamResponse:
         known_only(request.query, "limit", "after")
         limit, after = limit_of(request.query), key_of(request.query)
-        users = [user for user in await self._site.users.users() if user.name > after]
+        everybody = await self._site.users.users()
+        if after and all(user.name != after for user in everybody):
+            raise no_key()
+        users = [user for user in everybody if user.name > after]
         items = [
             shapes.UserAnswer(
                 user.id, user.name, user.role, user.account, user.email, instant_text(user.created_at),

@@ -25,7 +25,7 @@ def key_of(query: MultiMapping[str]) -> str:
     """After what the page begins, in the list's own words; empty for the first. Raises Refused."""
     text = query.get("after", "")
     if len(text) > _LONGEST_KEY or not text.isprintable():
-        raise _no_key()
+        raise no_key()
     return text
 
 
@@ -35,7 +35,7 @@ def number_after(query: MultiMapping[str]) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise _no_key()
+        raise no_key()
     return int(text)
 
 
@@ -47,5 +47,6 @@ def known_only(query: MultiMapping[str], *names: str) -> None:
             raise Refused(422, f"there is no parameter “{name[:40]}”: {told}")
 
 
-def _no_key() -> Refused:
+def no_key() -> Refused:
+    """What is said of a key that no page of the list has named."""
     return Refused(422, "after: it is no key of this list; begin with its first page")

@@ -1,6 +1,5 @@
-"""One account's access and payments, for staff: services barred and restored by hand, a payment received."""
+"""One account's access, for staff: services barred and restored by hand."""
 
-import secrets
 import sqlite3
 from dataclasses import dataclass
 from typing import Final
@@ -12,9 +11,7 @@ from yarl import URL
 from access.orders import Order
 from control import bars
 from control.control_room import Refused as ChangeRefused
-from control.ledger.entry import EntryRefused, Why
 from rating.account import Account, Line
-from rating.money import parse_micros
 from rating.store.account_list import lines_with_services
 from web.pages.orders import number_in, orders_part
 from web.pages.suspense_forms import FormRefused
@@ -40,7 +37,7 @@ class LineAccess:
 
 
 class AccessPages:
-    """`/accounts/N/access`, `/accounts/N/payments`."""
+    """`/accounts/N/access`, and what is posted from there."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -52,11 +49,7 @@ class AccessPages:
             Route("GET", f"{one}/access", self._access, STAFF, "What to bar or restore", "account"),
             Route("POST", f"{one}/bar", self._bar, STAFF, "Bar services, once that is confirmed", "account"),
             Route("POST", f"{one}/restore", self._restore, STAFF, "Restore services, once confirmed", "account"),
-            Route("GET", f"{one}/payments", self._fresh, STAFF, "The form for a payment received", "account"),
-            Route("POST", f"{one}/payments", self._pay, STAFF, "A payment received", "account"),
         )
-
-    # Access.
 
     async def _access(self, request: web.Request) -> web.StreamResponse:
         return await self._access_page(request, MultiDict[str](), "", None)
@@ -135,41 +128,6 @@ class AccessPages:
         except ChangeRefused as refused:
             raise FormRefused("service", str(refused)) from None
 
-    # Payments.
-
-    async def _fresh(self, request: web.Request) -> web.StreamResponse:
-        return self._payment_page(request, MultiDict[str](), None)
-
-    def _payment_page(
-        self, request: web.Request, form: MultiMapping[str], refused: FormRefused | None, key: str = ""
-    ) -> web.Response:
-        context = {
-            "account": self._account(request),
-            # The form's own: however often it is sent, it is one payment.
-            "key": key or secrets.token_urlsafe(16),
-            "typed": {name: form.get(name, "") for name in ("amount", "remark")},
-            "refused": refused,
-            "owed_micros": self._site.exposure.of(request.match_info["account"], self._site.clock()),
-            "due_micros": self._site.exposure.balance_due(request.match_info["account"]),
-        }
-        return render(request, "payment.html", context)
-
-    async def _pay(self, request: web.Request) -> web.StreamResponse:
-        account, form = self._account(request), await typed_form(request)
-        key, actor = form.get("key", ""), principal_of(request).actor
-        try:
-            amount, remark = _amount(form), form.get("remark", "").strip()
-            recorded = await self._site.room.pay(account.account, amount, account.currency, actor, key, remark)
-        except FormRefused as refused:
-            return self._payment_page(request, form, refused, key)
-        except EntryRefused as refused:
-            if refused.why is Why.KEY:
-                words = "this form has recorded another payment already: look at the account, then send it once more"
-                return self._payment_page(request, form, FormRefused("", words))
-            field = {Why.REMARK: "remark", Why.CURRENCY: ""}.get(refused.why, "amount")
-            return self._payment_page(request, form, FormRefused(field, str(refused)), key)
-        raise web.HTTPSeeOther(URL(f"/accounts/{account.account}").with_query(paid=recorded.entry.id))
-
     def _account(self, request: web.Request) -> Account:
         account = self._site.directory.accounts.get(request.match_info["account"])
         if account is None:
@@ -187,16 +145,6 @@ def _services_and_reason(form: MultiMapping[str]) -> tuple[list[str], str]:
     if len(reason) > LONGEST_REASON:
         raise FormRefused("reason", f"the reason is longer than {LONGEST_REASON} characters")
     return services, reason
-
-
-def _amount(form: MultiMapping[str]) -> int | None:
-    """None for all that is due."""
-    if not form.get("amount", "").strip():
-        return None
-    try:
-        return parse_micros(form.get("amount", "").strip())
-    except ValueError as wrong:
-        raise FormRefused("amount", str(wrong)) from None
 
 
 def _lines_with_reasons(cx: sqlite3.Connection, account: str) -> list[LineAccess]:

@@ -1,4 +1,4 @@
-"""The entries of an account's ledger, for staff: a credit granted, and a mistake taken back."""
+"""The entries of an account's ledger, for staff: a payment received, a credit granted, and a mistake taken back."""
 
 import secrets
 import sqlite3
@@ -25,6 +25,30 @@ from web.site import Site
 ROWS: Final = 50
 STAYS: Final = frozenset({Kind.BILL, Kind.REVERSAL, Kind.SETTLEMENT})
 """Kinds of entries that nobody takes back."""
+_SAY_WHY: Final = "say why: it goes into the audit log, and on the customer's statements"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryForm:
+    """A form that makes an entry."""
+
+    template: str
+    remark: str
+    """Its input for what is said of the entry."""
+    sent_twice: str
+    """What is said where it was sent before, with something else in it."""
+
+
+PAYMENT: Final = EntryForm(
+    "payment.html",
+    "remark",
+    "this form has recorded another payment already: look at the account, then send it once more",
+)
+CREDIT: Final = EntryForm(
+    "credit.html",
+    "reason",
+    "this form has granted another credit already: look at the entries, then send it once more",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +62,20 @@ class Kept:
 
 
 class EntriesPages:
-    """`/accounts/N/entries`, `/accounts/N/credits`."""
+    """`/accounts/N/entries`, `/accounts/N/payments`, `/accounts/N/credits`."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
 
     def routes(self) -> tuple[Route, ...]:
         """What these pages serve."""
-        entries, credits_ = "/accounts/{account}/entries", "/accounts/{account}/credits"
+        entries, payments, credits_ = (f"/accounts/{{account}}/{name}" for name in ("entries", "payments", "credits"))
         return (
             Route("GET", entries, self._entries, STAFF, "An account's entries; one to be taken back", "account"),
             Route("POST", entries, self._take_back, STAFF, "Take an entry back, with a reason", "account"),
-            Route("GET", credits_, self._fresh, STAFF, "The form for a credit", "account"),
+            Route("GET", payments, self._fresh_payment, STAFF, "The form for a payment received", "account"),
+            Route("POST", payments, self._pay, STAFF, "A payment received", "account"),
+            Route("GET", credits_, self._fresh_credit, STAFF, "The form for a credit", "account"),
             Route("POST", credits_, self._credit, STAFF, "Grant a credit, with a reason", "account"),
         )
 
@@ -90,7 +116,7 @@ class EntriesPages:
             raise web.HTTPSeeOther(f"/accounts/{account.account}/entries")
         try:
             if not reason:
-                raise FormRefused("reason", "say why: it goes into the audit log, and on the customer's statements")
+                raise FormRefused("reason", _SAY_WHY)
             recorded = await self._site.payments.take_back(
                 account.account, entry.id, actor=principal_of(request).actor, key=key, remark=reason
             )
@@ -100,38 +126,63 @@ class EntriesPages:
             field = "reason" if refused.why is Why.REMARK else ""
             kept_key = "" if refused.why is Why.KEY else key
             return self._confirm_page(request, entry, reason, FormRefused(field, str(refused)), kept_key)
-        raise _done(account, recorded.entry)
+        raise _done(recorded.entry)
 
-    async def _fresh(self, request: web.Request) -> web.StreamResponse:
-        return self._credit_page(request, MultiDict[str](), None)
+    # A payment received, a credit granted.
 
-    def _credit_page(
-        self, request: web.Request, form: MultiMapping[str], refused: FormRefused | None, key: str = ""
-    ) -> web.Response:
-        context = {
-            "key": key or secrets.token_urlsafe(16),
-            "typed": {name: form.get(name, "") for name in ("amount", "reason")},
-            "refused": refused,
-        }
-        return render(request, "credit.html", self._stands(self._account(request)) | context)
+    async def _fresh_payment(self, request: web.Request) -> web.StreamResponse:
+        return self._form_page(request, PAYMENT, MultiDict[str](), None)
+
+    async def _fresh_credit(self, request: web.Request) -> web.StreamResponse:
+        return self._form_page(request, CREDIT, MultiDict[str](), None)
+
+    async def _pay(self, request: web.Request) -> web.StreamResponse:
+        return await self._enter(request, PAYMENT)
 
     async def _credit(self, request: web.Request) -> web.StreamResponse:
+        return await self._enter(request, CREDIT)
+
+    def _form_page(
+        self, request: web.Request, kind: EntryForm, form: MultiMapping[str], refused: FormRefused | None, key: str = ""
+    ) -> web.Response:
+        account = self._account(request)
+        context = {
+            # The form's own: however often it is sent, it is one entry.
+            "key": key or secrets.token_urlsafe(16),
+            "typed": {name: form.get(name, "") for name in ("amount", kind.remark)},
+            "refused": refused,
+            "owed_micros": self._site.exposure.of(account.account, self._site.clock()),
+        }
+        return render(request, kind.template, self._stands(account) | context)
+
+    async def _enter(self, request: web.Request, kind: EntryForm) -> web.StreamResponse:
         account, form = self._account(request), await typed_form(request)
-        key, reason, actor = form.get("key", ""), form.get("reason", "").strip(), principal_of(request).actor
+        key = form.get("key", "")
         try:
-            micros = _amount(form.get("amount", "").strip())
-            if not reason:
-                raise FormRefused("reason", "say why: it goes into the audit log, and on the customer's statements")
-            recorded = await self._site.room.credit(account.account, micros, account.currency, actor, key, reason)
+            entry = await self._entered(kind, account, form, key, principal_of(request).actor)
         except FormRefused as refused:
-            return self._credit_page(request, form, refused, key)
+            return self._form_page(request, kind, form, refused, key)
         except EntryRefused as refused:
             if refused.why is Why.KEY:
-                words = "this form has granted another credit already: look at the entries, then send it once more"
-                return self._credit_page(request, form, FormRefused("", words))
-            field = "reason" if refused.why is Why.REMARK else "amount"
-            return self._credit_page(request, form, FormRefused(field, str(refused)), key)
-        raise _done(account, recorded.entry)
+                return self._form_page(request, kind, form, FormRefused("", kind.sent_twice))
+            field = {Why.REMARK: kind.remark, Why.CURRENCY: ""}.get(refused.why, "amount")
+            return self._form_page(request, kind, form, FormRefused(field, str(refused)), key)
+        if kind is PAYMENT:
+            raise web.HTTPSeeOther(URL(f"/accounts/{account.account}").with_query(paid=entry.id))
+        raise _done(entry)
+
+    async def _entered(self, kind: EntryForm, account: Account, form: MultiMapping[str], key: str, actor: str) -> Entry:
+        """Raises FormRefused, and EntryRefused."""
+        micros, remark = _amount(form.get("amount", "").strip()), form.get(kind.remark, "").strip()
+        if kind is PAYMENT:
+            paid = await self._site.room.pay(account.account, micros, account.currency, actor, key, remark)
+            return paid.entry
+        if micros is None:
+            raise FormRefused("amount", "write how much is granted")
+        if not remark:
+            raise FormRefused("reason", _SAY_WHY)
+        granted = await self._site.room.credit(account.account, micros, account.currency, actor, key, remark)
+        return granted.entry
 
     def _stands(self, account: Account) -> dict[str, Any]:
         """How the account stands now."""
@@ -144,14 +195,14 @@ class EntriesPages:
         return account
 
 
-def _done(account: Account, entry: Entry) -> web.HTTPSeeOther:
-    return web.HTTPSeeOther(URL(f"/accounts/{account.account}/entries").with_query(done=entry.id))
+def _done(entry: Entry) -> web.HTTPSeeOther:
+    return web.HTTPSeeOther(URL(f"/accounts/{entry.account}/entries").with_query(done=entry.id))
 
 
-def _amount(typed: str) -> int:
-    """Raises FormRefused."""
+def _amount(typed: str) -> int | None:
+    """None for an empty one. Raises FormRefused."""
     if not typed:
-        raise FormRefused("amount", "write how much is granted")
+        return None
     try:
         return parse_micros(typed)
     except ValueError as wrong:

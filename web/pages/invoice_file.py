@@ -10,8 +10,10 @@ from typing import Final
 from aiohttp import web
 
 from control.billing import bill_rows
-from control.billing.bill import Call, Document
+from control.billing.bill import Bill, Call, Document
 from control.currency import shown
+from control.payments.open_invoices import offered
+from control.payments.payment import Accepted
 from rating.cdr import MICROS
 from web.invoice_pdf import invoice_pdf
 from web.pages.calls import cell
@@ -49,8 +51,8 @@ class InvoiceFile:
         if bill is None:
             return on_paper(request)
         async with self._one_at_a_time:  # read in here: who waits holds nothing
-            document = await self._site.readers.read(_printed, bill.number, bill.calls)
-            pdf = await asyncio.to_thread(invoice_pdf, bill, document)
+            document, paying_all = await self._site.readers.read(_printed, bill)
+            pdf = await asyncio.to_thread(invoice_pdf, bill, document, paying_all)
         name = f'attachment; filename="invoice-{bill.number}.pdf"'
         return web.Response(body=pdf, content_type="application/pdf", headers={"Content-Disposition": name})
 
@@ -70,9 +72,10 @@ class InvoiceFile:
         return answer
 
 
-def _printed(cx: sqlite3.Connection, number: int, calls: int) -> Document:
-    """What of a document is printed."""
-    return bill_rows.part(cx, number, 1, calls if calls <= MOST_PRINTED else 0).document
+def _printed(cx: sqlite3.Connection, bill: Bill) -> tuple[Document, Accepted | None]:
+    """What of a document is printed, and what its invoice offered. One read."""
+    part = bill_rows.part(cx, bill.number, 1, bill.calls if bill.calls <= MOST_PRINTED else 0)
+    return part.document, offered(cx, bill)
 
 
 def _lines_of(document: Document, currency: str) -> bytes:

@@ -19,7 +19,7 @@ from control.payments.payment import PENDING, Accepted, Payment, Refused
 from control.users import Role
 from rating.cdr import MICROS
 from web.invoice_access import visible_bill
-from web.invoice_view import invoice_page
+from web.invoice_view import early_view, invoice_page
 from web.pages.orders import number_in
 from web.refusals import NotFound
 from web.rendering import render
@@ -90,7 +90,7 @@ class InvoicePages:
             "bill": bill,
             "around": around,
             "of_discount": of_discount(bill, payable, around.taken_micros, local_day(now, bill.account, site)),
-            "payable": payable if isinstance(payable, Accepted) else None,
+            "early": early_view(bill, payable, page["invoice"].places),
             "due_micros": site.exposure.balance_due(bill.account),
             "unbilled_micros": rounded(site.exposure.unbilled(bill.account, now), bill.currency),
             "unbilled_from": first_unbilled_day(around.latest, zone),

@@ -1,7 +1,7 @@
 """Access monitor and control, for staff: account events, prescribed, paused, taken up again and deleted."""
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from aiohttp import web
@@ -12,8 +12,10 @@ from control.control_room import Refused as ChangeRefused
 from control.events.event_rows import State, StoredEvent
 from control.events.preview import Preview
 from control.events.sentence import describe
+from control.events.unserved import warnings_of
 from control.events.windows import PERIODS
 from web.pages.event_forms import CONDITIONS, OFFERED, event_of, form_of, json_of
+from web.pages.orders import number_in
 from web.pages.suspense_forms import FormRefused
 from web.previewing import previewed
 from web.refusals import NotFound
@@ -74,6 +76,7 @@ class MonitorPages:
         shown = events[:ROWS]
         done, count = request.query.get("done", ""), request.query.get("count", "")
         context = {
+            "warned": await self._warned(number_in(request.query, "warned")),
             "done": done if done in STATES and count.isascii() and count.isdigit() and len(count) < 9 else "",
             "count": count,
             "events": [(event, describe(event.definition)) for event in shown],
@@ -111,17 +114,19 @@ class MonitorPages:
         if form.get("do") == PREVIEW:
             return await self._preview(request, form, None)
         try:
-            await self._site.room.add_event(event_of(form), principal_of(request).actor)
+            made = await self._site.room.add_event(event_of(form), principal_of(request).actor)
         except FormRefused as refused:
             return self._form_page(request, form, None, refused)
         except ChangeRefused as refused:
             return self._form_page(request, form, None, _in_form(refused, form))
-        raise web.HTTPSeeOther("/monitor")
+        raise await self._saved(made)
 
     async def _one(self, request: web.Request) -> web.StreamResponse:
         event = await self._event(request)
         form = None if "json" in request.query else form_of(event.definition)
-        return self._form_page(request, MultiDict({"json": json_of(event.definition)}) if form is None else form, event)
+        warnings = await self._site.readers.read(warnings_of, event.definition)
+        shown = MultiDict({"json": json_of(event.definition)}) if form is None else form
+        return self._form_page(request, shown, event, warnings=warnings)
 
     async def _change(self, request: web.Request) -> web.StreamResponse:
         form, event = await typed_form(request), await self._event(request)
@@ -130,19 +135,33 @@ class MonitorPages:
         try:
             if form.get("seen") != str(event.changed_at):
                 raise FormRefused("", "somebody has changed the event since: look at it, and change it again")
-            await self._site.room.change_event(event.id, event_of(form), principal_of(request).actor)
+            changed = await self._site.room.change_event(event.id, event_of(form), principal_of(request).actor)
         except FormRefused as refused:
             return self._form_page(request, form, event, refused)
         except ChangeRefused as refused:
             return self._form_page(request, form, event, _in_form(refused, form))
-        raise web.HTTPSeeOther("/monitor")
+        raise await self._saved(changed)
+
+    async def _saved(self, event: StoredEvent) -> web.HTTPSeeOther:
+        """To the list, which tells what of the event has no effect as things stand."""
+        warned = await self._site.readers.read(warnings_of, event.definition)
+        return web.HTTPSeeOther(URL("/monitor").with_query({"warned": event.id} if warned else {}))
+
+    async def _warned(self, number: int | None) -> tuple[StoredEvent, list[str]] | None:
+        """The event that was just saved, if there is something to tell of it."""
+        event = None if number is None else await self._site.room.event(number)
+        warnings = [] if event is None else await self._site.readers.read(warnings_of, event.definition)
+        return (event, warnings) if event is not None and warnings else None
 
     async def _preview(
         self, request: web.Request, form: MultiMapping[str], event: StoredEvent | None
     ) -> web.StreamResponse:
         """The form as it is filled in, and what it would have fired for. Nothing is prescribed."""
         try:
-            return self._form_page(request, form, event, preview=await previewed(self._site, event_of(form)))
+            definition = event_of(form)
+            preview = await previewed(self._site, definition)
+            warnings = await self._site.readers.read(warnings_of, definition)
+            return self._form_page(request, form, event, preview=preview, warnings=warnings)
         except FormRefused as refused:
             return self._form_page(request, form, event, refused)
         except ChangeRefused as refused:
@@ -161,6 +180,7 @@ class MonitorPages:
         event: StoredEvent | None,
         refused: FormRefused | None = None,
         preview: Preview | None = None,
+        warnings: Sequence[str] = (),
     ) -> web.Response:
         # What is refused comes with status 200: the form is there again, with what was typed.
         context: dict[str, Any] = {
@@ -170,6 +190,7 @@ class MonitorPages:
             "has_form": event is None or form_of(event.definition) is not None,
             "refused": refused,
             "preview": preview,
+            "warnings": warnings,
             "asked": form.get("do", ""),
             "is_typed": request.method == "POST",
             "slots": CONDITIONS,

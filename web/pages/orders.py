@@ -53,9 +53,10 @@ class OrdersPages:
         self, request: web.Request, asked: MultiMapping[str], refused: FormRefused | None = None, not_retried: str = ""
     ) -> web.Response:
         held = await self._held(_account(asked), None, HELD_ROWS + 1)
+        part = await orders_part(self._site, principal_of(request), asked)
         context = {
             "account": _account(asked) or "",
-            "state": asked.get("state", "") if asked.get("state", "") in set(State) else "",
+            "state": asked.get("state", "").strip()[:100],
             "states": list(State),
             "held": held[:HELD_ROWS],
             "more_held": len(held) > HELD_ROWS,
@@ -67,7 +68,7 @@ class OrdersPages:
             "refresh": URL("/orders").with_query(_where(asked, "state", "before")),
             "stream": URL("/orders/events").with_query(_where(asked, "state", "before")),
         }
-        return render(request, "orders.html", context | await orders_part(self._site, principal_of(request), asked))
+        return render(request, "orders.html", context | part)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         return await self._live.stream(request, "orders_part.html", self._part)
@@ -127,14 +128,18 @@ class OrdersPages:
 async def orders_part(site: Site, principal: Principal, asked: MultiMapping[str]) -> dict[str, Any]:
     """What the table of orders shows: those of an account or state, or (`brief`) the newest few of an account, which
     are followed on its page."""
-    state, start = asked.get("state", ""), number_in(asked, "before")
-    states = [State(state)] if state in set(State) else []
-    brief = asked.get("brief") == "yes"
+    start, brief = number_in(asked, "before"), asked.get("brief") == "yes"
     rows = BRIEF_ROWS if brief else ROWS
-    orders = await _read(site, _account(asked), states, start, rows + 1)
+    orders, states, no_state = list[Order](), list[State](), None
+    try:
+        states = _states(asked)
+        orders = await _read(site, _account(asked), states, start, rows + 1)
+    except FormRefused as refused:
+        no_state = refused
     here = URL("/orders").with_query(_where(asked, "state"))
     return {
         "orders": orders[:rows],
+        "no_state": no_state,
         "is_filtered": bool(states or _account(asked)),
         "next_page": here.update_query(before=orders[rows - 1].id) if len(orders) > rows else None,
         "first_page": here if start is not None else None,
@@ -157,6 +162,14 @@ def _of_orders(refused: FormRefused) -> FormRefused:
 
 def _account(asked: MultiMapping[str]) -> str | None:
     return asked.get("account", "").strip()[:100] or None
+
+
+def _states(asked: MultiMapping[str]) -> list[State]:
+    """The one that is asked for; none: all of them. Raises FormRefused."""
+    text = asked.get("state", "").strip()
+    if text and text not in set(State):
+        raise FormRefused("state", f"there is no state “{text[:40]}”: an order is {', '.join(State)}")
+    return [State(text)] if text else []
 
 
 def _where(asked: MultiMapping[str], *names: str) -> dict[str, str]:

@@ -363,6 +363,8 @@ def test_a_trace_says_what_was_compared_and_why_nothing_was() -> None:
             "to": "2026-12-01T00:00:00Z",
             "value": "11.00",
             "threshold": "charges above 10.50",
+            "relation": "above",
+            "limit": "10.50",
             "holds": True,
         },
         {

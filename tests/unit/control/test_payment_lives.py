@@ -332,7 +332,7 @@ class PayingLives(RuleBasedStateMachine):
         assert ledger_differences(cx, self.ledger.balances.all()) == []
         for account in NUMBERS:
             assert self.ledger.balances.owed(account) == self.owed[account]
-            assert done(self.payments.pending_of(account)).micros == self.pending(account)
+            assert payment_rows.pending(cx, account).micros == self.pending(account)
         stands = {one.id: one for number in self.bills for one in payment_rows.of_invoice(cx, number, limit=1_000)}
         assert {number: one for number, one in stands.items() if one.is_accepted} == self.paid
         for bill in self.bills.values():

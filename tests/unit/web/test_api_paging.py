@@ -67,10 +67,22 @@ def test_an_instant_without_an_offset_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        ("Expected `int`, got `str` - at `$.ids[0]`", "ids[0]: Expected int, got str"),
+        (
+            "Expected `int`, got `str` - at `$.ids[0]`",
+            "ids[0]: a text in quotes cannot stand here: write a whole number",
+        ),
+        (
+            "Expected `array | null`, got `float` - at `$.ids`",
+            "ids: a number cannot stand here: write a list in brackets or null",
+        ),
+        ("Expected `str` of length >= 1 - at `$.reason`", "reason: Expected str of length >= 1"),
+        (
+            "Expected `str | null`, got `int` - at `$.amount`",
+            'amount: an amount is a decimal in quotes: write it as "5.00"',
+        ),
         ("Object contains unknown field `idz`", "there is no field idz"),
         ("Object missing required field `remark`", "this field is missing: remark"),
-        ("Expected `object`, got `array`", "Expected object, got array"),
+        ("Expected `object`, got `array`", "a list in brackets cannot stand here: write an object in braces"),
     ],
 )
 def test_what_is_wrong_with_a_body_is_said_in_words(error: str, words: str) -> None:

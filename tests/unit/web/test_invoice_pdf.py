@@ -12,6 +12,8 @@ from pypdf import PageObject, PdfReader
 from control.billing.bill import Bill, Call, Document, LineSection, ProviderSection
 from control.billing.letterhead import Letterhead
 from control.payments.discount import Offer
+from control.payments.payment import Accepted
+from control.payments.settling import Share
 from rating.cdr import MICROS
 from tests.bills_by_hand import ZONE
 from tests.builders import ACCOUNT, CALLED, micros
@@ -88,8 +90,14 @@ def places_of(page: PageObject) -> list[tuple[float, float]]:
     return places
 
 
-def printed(document: Document, **fields: object) -> Read:
-    return read(invoice_pdf(a_bill(document, **fields), document))
+def printed(document: Document, offered: Accepted | None = None, **fields: object) -> Read:
+    return read(invoice_pdf(a_bill(document, **fields), document, offered))
+
+
+def an_offer(amount: int, *discounts: tuple[int, int], last: int = 11) -> Accepted:
+    """So much pays all, with discounts of invoices."""
+    shares = tuple(Share(invoice, MICROS, micros * MICROS) for invoice, micros in discounts)
+    return Accepted(amount, sum(share.discount_micros for share in shares), shares, date(2026, 11, last))
 
 
 def of_text(amount: str) -> int:
@@ -127,11 +135,11 @@ def test_the_sums_come_to_the_total_due() -> None:
 
 
 def test_the_first_sheet_says_whose_it_is_of_when_and_until_when_it_is_paid() -> None:
-    first = printed(LONG).sheets[0]
+    first = printed(LONG, an_offer(1_844_010_000, (12, 2))).sheets[0]
     for words in (
         "Ada Lovelace", f"Account {ACCOUNT}", "Invoice date 1 Nov 2026", "Invoice number 12", "Payable by 1 Dec 2026",
         "Billing period 1 Oct 2026 – 31 Oct 2026, 31 days", "Early-payment discount 2.00 USD", "Last day: 11 Nov 2026",
-        "Pay 1,844.01 USD by then",
+        "Pay 1,844.01 USD by then, and nothing is left to pay.",
     ):  # fmt: skip
         assert words in re.sub(r"\s+", " ", first), words
 
@@ -169,10 +177,27 @@ def test_without_calls_and_without_discount() -> None:
     assert "−3.00 USD" in text
 
 
-def test_a_discount_above_what_is_due_names_no_amount_to_pay() -> None:
-    text = printed(a_document(), total_due_micros=MICROS).text
+@pytest.mark.parametrize(
+    ("offered", "own", "said"),
+    [
+        (an_offer(90 * MICROS, (12, 2)), True, "Pay 90.00 USD by then, and nothing is left to pay."),
+        (an_offer(90 * MICROS, (11, 3), (12, 2)), True,
+         "Pay 90.00 USD by then, and nothing is left to pay: that takes 5.00 USD off, the discounts of 2 invoices."),
+        (an_offer(90 * MICROS, (11, 3), (12, 2), last=4), True, "Pay 90.00 USD by 4 Nov 2026, and nothing is left to"),
+        (an_offer(90 * MICROS, (11, 3)), False, "90.00 USD if paid by 11 Nov 2026"),
+    ],
+)  # fmt: skip
+def test_paying_early_takes_the_discounts_of_all_open_invoices(offered: Accepted, own: bool, said: str) -> None:
+    text = " ".join(printed(a_document(), offered, **({} if own else {"discount": None})).text.split())
+    assert said in text
+    assert ("Early-payment discount 2.00 USD Last day: 11 Nov 2026 Pay" in text) == own
+
+
+@pytest.mark.parametrize("offered", [None, Accepted(MICROS, 0), an_offer(MICROS, (11, 3))])
+def test_a_discount_that_could_not_be_had_names_no_amount_to_pay(offered: Accepted | None) -> None:
+    text = printed(a_document(), offered).text
     assert "Last day: 11 Nov 2026" in text
-    assert "by then" not in text
+    assert "nothing is left" not in text
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from datetime import date
 import msgspec
 import pytest
 
+from control.payments.settling import spread
 from rating.cdr import MICROS
 from tests.unit.web.test_invoice_view import a_bill
 from web.statement_view import BillState, DiscountState, stated
@@ -43,20 +44,50 @@ def test_a_bill_that_a_credit_covered_was_never_paid() -> None:
 
 
 @pytest.mark.parametrize(
-    ("day", "taken", "state"),
+    ("day", "due", "taken", "touched", "state"),
     [
-        (30, {}, DiscountState.OFFERED),
-        (31, {}, DiscountState.NOT_TAKEN),
-        (30, {2: MICROS}, DiscountState.TAKEN),
-        (31, {2: MICROS}, DiscountState.TAKEN),
-        (31, {1: MICROS}, DiscountState.NOT_TAKEN),
+        (30, 50, {}, (), DiscountState.OFFERED),
+        (31, 50, {}, (), DiscountState.NOT_TAKEN),
+        (30, 50, {2: MICROS}, (), DiscountState.TAKEN),
+        (31, 50, {2: MICROS}, (), DiscountState.TAKEN),
+        (31, 50, {1: MICROS}, (), DiscountState.NOT_TAKEN),
+        (30, 50, {}, (1,), DiscountState.OFFERED),
+        (30, 50, {}, (2,), DiscountState.NOT_TAKEN),
+        # It makes a payment less, never needless.
+        (30, 2, {}, (), DiscountState.OFFERED),
+        (30, 1, {}, (), DiscountState.NOT_TAKEN),
     ],
 )
 def test_a_discount_is_offered_until_its_last_day_or_was_taken(
-    day: int, taken: dict[int, int], state: DiscountState
+    day: int, due: int, taken: dict[int, int], touched: tuple[int, ...], state: DiscountState
 ) -> None:
     today = date(2026, 11, 30) if day == 30 else date(2026, 12, 1)
-    assert [one.discount for one in stated([a_bill()], MICROS, 0, today, taken)] == [state]
+    assert [one.discount for one in stated([a_bill()], due * MICROS, 0, today, taken, touched)] == [state]
+
+
+@pytest.mark.parametrize(
+    ("due", "pending", "states"),
+    [
+        (120, 0, "open open open"),
+        (60, 0, "open open open"),
+        # What the second takes back is not left of the first once that is paid.
+        (50, 0, "open paid paid"),
+        (50, 10, "open payment on its way payment on its way"),
+        (20, 0, "open paid paid"),
+        (20, 30, "open paid paid"),
+    ],
+)
+def test_a_bill_that_takes_charges_back_leaves_nothing_of_older_ones_that_are_paid(
+    due: int, pending: int, states: str
+) -> None:
+    """Bills of 100, −30 and 50."""
+    plain = {"adjustments": 0, "payments": 0}
+    bills = [a_bill(70, 50, number=3, **plain), a_bill(100, -30, number=2, **plain), a_bill(0, 100, number=1, **plain)]
+    found = stated(bills, due * MICROS, pending * MICROS, date(2026, 12, 1), {})
+    assert " ".join(one.state for one in found) == states
+    charged = [(bill.number, bill.charged_micros, None) for bill in bills]
+    owed = {one.invoice for one in spread(due * MICROS, charged)}
+    assert {one.bill.number for one in found if one.state is BillState.OPEN} >= owed
 
 
 @pytest.mark.parametrize("pending", [0, 1])
