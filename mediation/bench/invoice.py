@@ -24,7 +24,6 @@ from mediation.schema import all_migrations
 from rating.cdr import MICROS
 from rating.store.sqlite import open_store
 from simulators.load_records import line_number
-from web.invoice_pdf import invoice_pdf
 from web.pages.invoice_file import MOST_PRINTED
 
 _PASSWORD: Final = "a bench of no secrets"  # noqa: S105  # of a user that lives for a minute
@@ -55,6 +54,8 @@ def run_invoice(calls: int, directory: Path) -> dict[str, Any]:
     printed = document if calls <= MOST_PRINTED else part_of(pack(document), 1, 0).document
     on_page = [call for section in first.sections for line in section.lines for call in line.calls]
     took_s, page = _ask(site, f"/invoices/{bill.number}", on_page)
+    from web.invoice_pdf import invoice_pdf  # as the pages do: the daemon, which knows all commands, is not to load it
+
     pdf_s, cpu_s = [], []
     for _ in range(_PDF_ROUNDS):
         began, began_cpu = time.perf_counter(), time.process_time()

@@ -15,7 +15,6 @@ from control.currency import shown
 from control.payments.open_invoices import offered
 from control.payments.payment import Accepted
 from rating.cdr import MICROS
-from web.invoice_pdf import invoice_pdf
 from web.pages.calls import cell
 from web.pages.invoices import INVOICE, SEEN_BY, bill_for, on_paper
 from web.routing import Route
@@ -52,7 +51,7 @@ class InvoiceFile:
             return on_paper(request)
         async with self._one_at_a_time:  # read in here: who waits holds nothing
             document, paying_all = await self._site.readers.read(_printed, bill)
-            pdf = await asyncio.to_thread(invoice_pdf, bill, document, paying_all)
+            pdf = await asyncio.to_thread(_as_pdf, bill, document, paying_all)
         name = f'attachment; filename="invoice-{bill.number}.pdf"'
         return web.Response(body=pdf, content_type="application/pdf", headers={"Content-Disposition": name})
 
@@ -103,3 +102,11 @@ def _lines(rows: Sequence[Sequence[object]]) -> bytes:
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()
+
+
+def _as_pdf(bill: Bill, document: Document, offered: Accepted | None) -> bytes:
+    """In a thread."""
+    # Not before somebody prints: it takes ten megabytes, and a third of a second of every start.
+    from web.invoice_pdf import invoice_pdf
+
+    return invoice_pdf(bill, document, offered)
