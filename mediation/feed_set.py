@@ -103,7 +103,7 @@ class FeedSet:
             max_body_bytes=section.max_body_bytes,
             read_timeout_s=section.read_timeout_s,
         )
-        self._listeners.append(_Listener(section, feed.application, Runner(feed.application), feed))
+        self._listeners.append(_Listener(section, feed.application, Runner(feed.application, feed.refusal), feed))
 
     def _add_posts(self, section: HttpFeed) -> None:
         feed = http_posts.HttpPostsFeed(

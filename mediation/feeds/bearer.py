@@ -14,7 +14,12 @@ def token_digest(token: str) -> bytes:
 
 def token_sent(request: web.Request) -> str | None:
     """The token that a request carries."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token_in(request.headers.get("Authorization", ""))
+
+
+def token_in(authorization: str) -> str | None:
+    """The token of an Authorization field."""
+    scheme, _, token = authorization.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 

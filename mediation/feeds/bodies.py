@@ -127,12 +127,17 @@ async def read_body(request: web.Request, limit: int, within_s: float, share: Sh
     return b"".join(pieces)
 
 
-def expected_records(request: web.Request) -> int:
+def records_announced(request: web.Request) -> int:
+    """About how many records the body of a request has that was not read yet."""
+    return expected_records(request.content_length, packed="Content-Encoding" in request.headers)
+
+
+def expected_records(body_bytes: int | None, *, packed: bool) -> int:
     """About how many records a body has that was not read yet: never more than 500 for a body of 500, as long as they
     may be, for so many requests of 500 must not be refused."""
-    if request.content_length is None or "Content-Encoding" in request.headers:
+    if body_bytes is None or packed:
         return MOST_EXPECTED
-    return min(MOST_EXPECTED, 1 + request.content_length // RECORD_BYTES)
+    return min(MOST_EXPECTED, 1 + body_bytes // RECORD_BYTES)
 
 
 def _too_large(limit: int) -> Refusal:

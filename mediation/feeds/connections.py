@@ -8,6 +8,7 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 
+from mediation.feeds.door import Door, Lobby, Refuses
 from mediation.feeds.problems import problem
 
 IDLE_S: Final = 75.0
@@ -30,6 +31,15 @@ class _Connection(RequestHandler):
         super().connection_made(transport)
         if self._manager is not None and len(self._manager.connections) > MAX_CONNECTIONS:
             self.force_close()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has answered all that came, and is not about to close."""
+        return not (self._is_busy() or self._close or self._force_close)
+
+    def stay_open(self) -> None:
+        """A request was answered in front of it just now: its silence begins anew."""
+        self._next_keepalive_close_time = self._loop.time() + IDLE_S
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # asyncio's protocols may keep their side open
         """The sender closed its side. What it asked is answered all the same, on our side, which stays open for that;
@@ -57,6 +67,9 @@ class _Connection(RequestHandler):
                 self._loop.call_soon(self._end_bodies, patience - 1)
             else:
                 self.force_close()
+            return
+        if not bodies:
+            self.force_close()  # all was answered meanwhile; `close` would leave the transport open
             return
         for body in bodies:
             if not body.is_eof():
@@ -100,15 +113,20 @@ async def _without_name(_: web.Request, answer: web.StreamResponse) -> None:
 
 
 class _Server(web.Server):
-    def __call__(self) -> _Connection:
-        return _Connection(self, loop=self._loop, **self._kwargs)
+    lobby: Lobby | None = None
+
+    def __call__(self) -> _Connection | Door:  # type: ignore[override]  # a protocol in front of aiohttp's
+        connection = _Connection(self, loop=self._loop, **self._kwargs)
+        return connection if self.lobby is None else Door(connection, self.lobby)
 
 
 class Runner(web.AppRunner):
     """Runs an application on such connections; compressed bodies reach it as they were sent, and no answer says which
     software runs here."""
 
-    def __init__(self, app: web.Application) -> None:
+    def __init__(self, app: web.Application, refuses: Refuses | None = None) -> None:
+        """`refuses` is asked about each plain request before it is parsed."""
+        self._refuses = refuses
         app.on_response_prepare.append(_without_name)
         super().__init__(
             app,
@@ -121,7 +139,10 @@ class Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return _Server(made.request_handler, request_factory=made.request_factory, **made._kwargs)
+        server = _Server(made.request_handler, request_factory=made.request_factory, **made._kwargs)
+        if self._refuses is not None:
+            server.lobby = Lobby(self._refuses, LINGER_S, asyncio.get_running_loop().call_later)
+        return server
 
 
 async def listen(runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None) -> tuple[str, int]:

@@ -7,10 +7,12 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from mediation.feeds.bearer import digest_sent, token_digest, token_sent, unknown_sender
-from mediation.feeds.bodies import BodyMemory, Share, expected_records, read_body
+from mediation.feeds.bearer import digest_sent, token_digest, token_in, token_sent, unknown_sender
+from mediation.feeds.bodies import BodyMemory, Share, expected_records, read_body, records_announced
+from mediation.feeds.door import on_the_wire
+from mediation.feeds.heads import PlainHead
 from mediation.feeds.outcomes import answer, told
-from mediation.feeds.problems import Refusal, as_problems, json_response, problem, stopping
+from mediation.feeds.problems import Refusal, as_problems, json_response, overloaded, problem, stopping
 from mediation.feeds.stream import PopStream
 from mediation.pipeline.owner import Stopping, StoreOwner
 from mediation.pipeline.room import Place
@@ -23,6 +25,7 @@ BODIES_IN_MEMORY: Final = 32
 again of its streams' messages."""
 MAX_EPOCH: Final = 100
 """Characters of an epoch's name."""
+_POST_RECORDS: Final = b"POST /v1/transactions"
 _MAX_SEQUENCE: Final = (1 << 63) - 1
 
 
@@ -75,6 +78,7 @@ class PopFeed:
         self._streams: dict[PopStream, Sender] = {}
         self._connects: dict[str, int] = {}
         self._others: Messages = lambda _: None
+        self._overloaded: dict[int, bytes] = {}
         self.application = web.Application(middlewares=[as_problems])
         self.application.router.add_post("/v1/transactions", self._transactions)
         self.application.router.add_get("/v1/positions", self._positions)
@@ -106,6 +110,21 @@ class PopFeed:
     def streams_of(self, source: str) -> tuple[int, int]:
         """Streams of a source that are open, and how many were opened since the start."""
         return sum(stream.source == source for stream in self._streams), self._connects.get(source, 0)
+
+    def refusal(self, head: PlainHead) -> bytes | None:
+        """The answer to a batch of a source that there is no room for, as it goes over the wire. None: it is let in,
+        or it is to be answered otherwise."""
+        token = token_in(head.authorization)
+        if head.target != _POST_RECORDS or token is None or self._owner.is_stopping:
+            return None
+        sender = self._senders.get(token_digest(token))
+        records = expected_records(head.body_bytes, packed=head.packed)
+        if sender is None or self._owner.room.has_room(sender.source_id, records):
+            return None
+        again_s = self._owner.room.retry_after_s(sender.source_id)
+        if again_s not in self._overloaded:
+            self._overloaded[again_s] = on_the_wire(overloaded(again_s))
+        return self._overloaded[again_s]
 
     async def _transactions(self, request: web.Request) -> web.StreamResponse:
         sender = self._sender(request)
@@ -173,7 +192,7 @@ class PopFeed:
         """Room for a request. Raises Overloaded or Stopping: then there is no need to read it first."""
         if self._owner.is_stopping:
             raise Stopping
-        return self._owner.room.take(sender.source_id, expected_records(request))
+        return self._owner.room.take(sender.source_id, records_announced(request))
 
     async def _body(self, request: web.Request, share: Share) -> bytes:
         return await read_body(request, self._max_body_bytes, self._read_timeout_s, share)

@@ -1,15 +1,23 @@
 """How much of each source may be on its way to its commit: what is not let in is refused before it costs anything."""
 
 import asyncio
+import math
+import time
 from abc import ABC, abstractmethod
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any, Final, Self
+
+MOST_RETRY_AFTER_S: Final = 30
+"""Nobody is told to stay away for longer: what held the store up may be over at any time."""
 
 
 class Overloaded(Exception):
     """There is no room; the source has to come again later."""
 
-    retry_after_s: Final = 1
+    def __init__(self, retry_after_s: int = 1) -> None:
+        super().__init__()
+        self.retry_after_s = retry_after_s
 
 
 class Held(ABC):
@@ -46,24 +54,49 @@ class Place(Held):
         """It is known now how many records there are. Raises Overloaded if so many do not fit."""
         self._room.replace(self._source, self._records, records)
         self._records = records
+        self._room.note_whole(self, self._source)
 
     def give_back(self) -> None:
         """Let others have it."""
+        self._room.note_over(self, self._source)
         self._room.give_back(self._source, self._records)
 
 
 class Room:
     """Counts the records of each source from when their request is looked at to their commit."""
 
-    def __init__(self, most: int) -> None:
-        """`most` of one source, but one delivery always: nobody is refused for what others have sent."""
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """`most` of one source, but one delivery always: nobody is refused for what others have sent. `clock` counts
+        seconds."""
         self._most = most
+        self._clock = clock
+        self._whole_since: defaultdict[int, dict[Place, float]] = defaultdict(dict)
+        self._took_s: dict[int, float] = {}
         self._taken: Counter[int] = Counter()
         self._freed = asyncio.Event()
 
-    def is_full(self, source: int) -> bool:
-        """Whether nothing of the source is let in."""
-        return self._taken[source] >= self._most
+    def has_room(self, source: int, records: int) -> bool:
+        """Whether a delivery of about so many records would be let in."""
+        taken = self._taken[source]
+        return not taken or taken + records <= self._most
+
+    def retry_after_s(self, source: int) -> int:
+        """When what of the source is in now will about be committed, in whole seconds: after as long as its last
+        delivery took, or as the oldest of those that are in has taken by now."""
+        now = self._clock()
+        oldest = next(iter(self._whole_since[source].values()), now)
+        took_s = max(self._took_s.get(source, 0.0), now - oldest)
+        return min(max(1, math.ceil(took_s)), MOST_RETRY_AFTER_S)
+
+    def note_whole(self, place: Place, source: int) -> None:
+        """All of a delivery has come: from now on its sender waits for us, and not we for its sender."""
+        self._whole_since[source][place] = self._clock()
+
+    def note_over(self, place: Place, source: int) -> None:
+        """A delivery is committed, or was refused."""
+        since = self._whole_since[source].pop(place, None)
+        if since is not None:
+            self._took_s[source] = self._clock() - since
 
     def take(self, source: int, records: int) -> Place:
         """A place for a delivery of about so many records. Raises Overloaded."""
@@ -82,7 +115,7 @@ class Room:
         """Take so many instead of those before. Raises Overloaded, and then nothing has changed."""
         others = self._taken[source] - before
         if others and others + records > self._most:
-            raise Overloaded
+            raise Overloaded(self.retry_after_s(source))
         self._taken[source] = others + records
 
     def give_back(self, source: int, records: int) -> None:

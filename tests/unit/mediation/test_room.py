@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from mediation.pipeline.room import Overloaded, Place, Room
+from mediation.pipeline.room import MOST_RETRY_AFTER_S, Overloaded, Place, Room
 
 MOST = 10
 HERE, THERE = 1, 2
@@ -30,29 +30,32 @@ async def turn() -> None:
 @pytest.mark.parametrize("taken", [(), (9,), (4, 5), (0, 9)])
 def test_what_fits_is_let_in(taken: Sequence[int]) -> None:
     room = room_with(*taken)
-    assert not room.is_full(HERE)
+    assert room.has_room(HERE, 1)
+    assert room.has_room(HERE, 1)
     room.take(HERE, 1)
 
 
 @pytest.mark.parametrize(("taken", "records"), [((10,), 1), ((4, 6), 1), ((9,), 2), ((400,), 1), ((1,), 10)])
 def test_what_does_not_fit_is_refused_and_takes_nothing(taken: Sequence[int], records: int) -> None:
     room = room_with(*taken)
+    assert not room.has_room(HERE, records)
     with pytest.raises(Overloaded):
         room.take(HERE, records)
-    assert room.is_full(HERE) == (sum(taken) >= MOST)
+    assert room.has_room(HERE, 1) != (sum(taken) >= MOST)
 
 
 def test_one_delivery_is_always_let_in_however_large() -> None:
     room = Room(MOST)
+    assert room.has_room(HERE, 400)
     with room.take(HERE, 400):
-        assert room.is_full(HERE)
-    assert not room.is_full(HERE)
+        assert not room.has_room(HERE, 1)
+    assert room.has_room(HERE, 1)
 
 
 def test_nobody_is_refused_for_what_others_have_sent() -> None:
     room = room_with(400)
     room.take(THERE, MOST)
-    assert (room.is_full(HERE), room.is_full(THERE)) == (True, True)
+    assert (room.has_room(HERE, 1), room.has_room(THERE, 1)) == (False, False)
 
 
 @pytest.mark.parametrize(("expected", "records", "left"), [(1, 5, 5), (5, 1, 9), (5, 5, 5), (1, 10, 0), (3, 0, 10)])
@@ -60,10 +63,10 @@ def test_a_place_is_as_large_as_what_was_counted(expected: int, records: int, le
     room = Room(MOST)
     with room.take(HERE, expected) as place:
         place.correct(records)
-        assert room.is_full(HERE) == (left == 0)
+        assert room.has_room(HERE, 1) != (left == 0)
         if left:
             room.take(HERE, left)
-            assert room.is_full(HERE)
+            assert not room.has_room(HERE, 1)
 
 
 def test_what_turns_out_not_to_fit_is_refused_and_gives_back_what_it_had() -> None:
@@ -76,7 +79,7 @@ def test_what_turns_out_not_to_fit_is_refused_and_gives_back_what_it_had() -> No
     with pytest.raises(Overloaded):
         read()
     room.take(HERE, 4)
-    assert room.is_full(HERE)
+    assert not room.has_room(HERE, 1)
 
 
 async def test_a_place_is_held_until_the_delivery_is_answered_also_past_its_block() -> None:
@@ -84,10 +87,10 @@ async def test_a_place_is_held_until_the_delivery_is_answered_also_past_its_bloc
     answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     with room.take(HERE, MOST) as place:
         place.hold_until(answered)
-    assert room.is_full(HERE)
+    assert not room.has_room(HERE, 1)
     answered.set_result(None)
     await turn()
-    assert not room.is_full(HERE)
+    assert room.has_room(HERE, 1)
 
 
 async def test_a_place_of_an_answered_delivery_is_given_back_at_once_and_only_once() -> None:
@@ -97,10 +100,10 @@ async def test_a_place_of_an_answered_delivery_is_given_back_at_once_and_only_on
         answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         answered.set_result(None)
         place.hold_until(answered)
-    assert not room.is_full(HERE)
+    assert room.has_room(HERE, 1)
     room.take(HERE, 6)
     await turn()
-    assert room.is_full(HERE)
+    assert not room.has_room(HERE, 1)
 
 
 async def test_who_is_patient_waits_until_it_fits_and_for_nobody_else() -> None:
@@ -114,9 +117,9 @@ async def test_who_is_patient_waits_until_it_fits_and_for_nobody_else() -> None:
     assert not waiting.done()
     large.give_back()
     with await waiting:
-        assert not room.is_full(HERE)
+        assert room.has_room(HERE, 1)
         room.take(HERE, 5)
-        assert room.is_full(HERE)
+        assert not room.has_room(HERE, 1)
 
 
 async def test_all_who_are_patient_come_in_however_large() -> None:
@@ -127,4 +130,56 @@ async def test_all_who_are_patient_come_in_however_large() -> None:
     first.give_back()
     for task in waiting:
         (await task).give_back()
-    assert not room.is_full(HERE)
+    assert room.has_room(HERE, 1)
+
+
+class Clock:
+    """Stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.mark.parametrize(
+    ("took_s", "again_s"), [(0.0, 1), (0.2, 1), (1.0, 1), (1.1, 2), (7.5, 8), (3600.0, MOST_RETRY_AFTER_S)]
+)
+def test_who_is_refused_is_told_to_come_again_when_what_is_in_is_about_to_be_committed(
+    clock: Clock, took_s: float, again_s: int
+) -> None:
+    """By how long the last one took that was committed, and while none is, by how long the oldest has waited."""
+    room = Room(MOST, clock)
+    assert room.retry_after_s(HERE) == 1
+    with room.take(HERE, MOST) as place:
+        place.correct(MOST)
+        clock.now += took_s
+        with pytest.raises(Overloaded) as refused:
+            room.take(HERE, 1)
+        assert (refused.value.retry_after_s, room.retry_after_s(HERE)) == (again_s, again_s)
+    assert (room.retry_after_s(HERE), room.retry_after_s(THERE)) == (again_s, 1)
+
+
+def test_how_long_a_sender_takes_for_its_body_keeps_nobody_away(clock: Clock) -> None:
+    room = Room(MOST, clock)
+    with room.take(HERE, MOST) as place:
+        clock.now += 20.0
+        assert room.retry_after_s(HERE) == 1
+        place.correct(MOST)
+        clock.now += 1.5
+    assert room.retry_after_s(HERE) == 2
+
+
+def test_when_the_store_goes_on_the_last_one_says_how_long_it_takes(clock: Clock) -> None:
+    room = Room(MOST, clock)
+    for took_s in (9.0, 0.5):
+        with room.take(HERE, 1) as place:
+            place.correct(1)
+            clock.now += took_s
+    assert room.retry_after_s(HERE) == 1
