@@ -219,8 +219,7 @@ def corrections(store: Path) -> int:
 
 def run(site: IntakeSite, *arguments: str | Path) -> "subprocess.CompletedProcess[bytes]":
     # As a process of its own: the senders here log to the stderr that a command in this process would take.
-    # Long runs have sites of a million transactions, all of which it may have to go through.
-    return tollkeeper(*arguments, "--config", site.configs[0], within_s=4 * WITHIN_S)
+    return tollkeeper(*arguments, "--config", site.configs[0])
 
 
 async def done(site: IntakeSite, *arguments: str | Path) -> Any:
