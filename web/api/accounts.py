@@ -1,6 +1,5 @@
 """Accounts through the API: what they have used, what their limits leave, and their lines."""
 
-import sqlite3
 from typing import Final
 
 import msgspec
@@ -12,6 +11,7 @@ from rating.account import Account, Line
 from rating.money import format_micros
 from rating.numbering import display
 from rating.store.account_list import find_accounts, lines_with_services
+from rating.store.provisioning import has_account
 from rating.store.reading import instant_text
 from web.api import shapes
 from web.api.paging import key_of, known_only, limit_of, no_key, number_after
@@ -55,7 +55,8 @@ class AccountsAPI:
         words, after, limit = request.query.get("q", "")[:200], key_of(request.query), limit_of(request.query)
         # Numbers of the store, usage of the counters: both are of the accounts that the directory has by now.
         known = self._site.directory.accounts
-        if after and after not in known and not await self._site.readers.read(_is_stored, after):
+        # One that is imported just now is in the store, and in a moment in the directory.
+        if after and after not in known and not await self._site.readers.read(has_account, after):
             raise no_key()
         page = await self._site.readers.read(find_accounts, words, after, limit, None, len(known))
         accounts = [account for account in page.accounts if account.account in known]
@@ -117,11 +118,6 @@ def amount(micros: int) -> str:
     """A decimal with two places, or as many more as it has."""
     text = format_micros(micros, PLACES)
     return text[: -(PLACES - CENTS)] + text[-(PLACES - CENTS) :].rstrip("0")
-
-
-def _is_stored(cx: sqlite3.Connection, account: str) -> bool:
-    """Whether there is an account that was imported just now: the directory has it in a moment."""
-    return cx.execute("SELECT 1 FROM accounts WHERE shard = 0 AND account = ?", (account,)).fetchone() is not None
 
 
 def _barred(reasons: list[bars.Reason]) -> list[shapes.BarredAnswer]:
