@@ -43,7 +43,7 @@ SWITCH_INTERVAL_S: Final = 0.001
 
 GC_THRESHOLD: Final = (50_000, 50, 1_000)
 """Batches are no cycles and go by their reference counts; Python's own thresholds would look through hundreds of
-thousands of counters several times a second."""
+thousands of objects several times a second, and at the start at everything that is read again and again."""
 
 Ready = Callable[[dict[str, tuple[str, int]]], None]
 """Told once, when everything listens: the addresses by configuration table (`ops`, `web`, `feeds.pops`)."""
@@ -79,6 +79,7 @@ class Daemon:
     async def run(self, stop: asyncio.Event, ready: Ready = lambda _: None) -> None:
         """Serve until `stop` is set, then drain and end. Raises StoreError when the store or an address fails."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
+        gc.set_threshold(*GC_THRESHOLD)
         for table in self._config.unserved():
             log.warning("configured, but not served by this version", extra={"table": table})
         async with contextlib.AsyncExitStack() as stack:
@@ -104,7 +105,6 @@ class Daemon:
                 self._ops.attach(parts.owner, lambda: self._taking_work and not writing.done())
                 gc.collect()
                 gc.freeze()  # the directory lives as long as the daemon: nothing to look for in it
-                gc.set_threshold(*GC_THRESHOLD)
                 ready(self.addresses)
                 log.info("ready", extra={"listening": {name: f"{h}:{p}" for name, (h, p) in self.addresses.items()}})
                 self._manager.tell(READY)

@@ -34,6 +34,10 @@ Sums = tuple[int, int, int, int]
 """Charge in micro-units, duration in microseconds, calls, transactions."""
 
 
+Columns = tuple[list[int], list[int], list[int], list[int]]
+"""`Sums` of several accounts, column by column."""
+
+
 class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Counters of one period, column by column: a column of numbers is read at once."""
 
@@ -51,10 +55,14 @@ class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """The period that it is of."""
         return self.period, self.starts_at
 
+    @property
+    def columns(self) -> Columns:
+        """The sums of its accounts."""
+        return list(map(int, self.charges)), list(map(int, self.durations)), self.calls, self.transactions
+
     def sums(self) -> Iterator[tuple[str, Sums]]:
         """Each account's."""
-        charges, durations = map(int, self.charges), map(int, self.durations)
-        return zip(self.accounts, zip(charges, durations, self.calls, self.transactions, strict=True), strict=True)
+        return zip(self.accounts, zip(*self.columns, strict=True), strict=True)
 
 
 _MOST: Final = (1 << 63) - 1

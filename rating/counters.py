@@ -4,132 +4,70 @@ They live in memory and are a projection of the transactions: a snapshot is stor
 transaction id that it covers, and what came after it is replayed at start-up.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from operator import itemgetter
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
-import msgspec
-from msgspec.structs import astuple
+import numpy as np
 
 from rating.account import Account
+from rating.account_slots import AccountSlots, Counted, Slots
 from rating.calendar import BILL_CYCLE, MONTH, AccountCalendar
 from rating.cdr import MICROS
-from rating.counter_parts import TOTAL, Key, Sums, Usage, pack, parts_of, unpack
-from rating.store.batch import COLUMN, Row
+from rating.closed_periods import Closed, ClosedPeriods, packed
+from rating.counter_parts import TOTAL, Key, Part, Sums, Usage, parts_of, unpack
+from rating.open_periods import Bounds, OpenPeriods
+from rating.store.batch import Row
 from rating.store.retired import RetiredSum
 
-_COUNTED: Final = itemgetter(*(COLUMN[name] for name in ("account", "answer_at", "charge_micros", "duration_us")))
-
-
 KEPT_OPEN_US: Final = 62 * 86_400 * MICROS
-"""Periods that begin within this of the latest one are open: nearly all that is counted or asked for is in them. The
-others are kept as the snapshot has them, for there are years of them."""
-
-
-class _Sum(msgspec.Struct, gc=False):
-    """Use, summed up. No list, for there are hundreds of thousands that the garbage collector need not go through."""
-
-    charge_micros: int = 0
-    duration_us: int = 0
-    calls: int = 0
-    transactions: int = 0
-
-    def add(self, charge_micros: int, duration_us: int, calls: int, transactions: int) -> None:
-        """Add further use."""
-        self.charge_micros += charge_micros
-        self.duration_us += duration_us
-        self.calls += calls
-        self.transactions += transactions
-
-
-_NOTHING: Final = _Sum()
-
-_Sums = dict[str, _Sum]
-"""By account."""
-
-
-class _Fresh(msgspec.Struct, gc=False):
-    """What an account used in a piece of time in which neither a month nor a bill cycle begins, not yet added to the
-    two. A transaction is counted in one place then, and a place that lies together: on the ingest path the counters
-    of a hundred thousand accounts wait for memory."""
-
-    month: _Sum
-    cycle: _Sum
-    begins: int = 0
-    ends: int = 0
-    settled_micros: int = 0
-    """Charges of the account over all its cycles, but for those below."""
-    charge_micros: int = 0
-    duration_us: int = 0
-    calls: int = 0
-    transactions: int = 0
-
-    def settle(self) -> None:
-        """Add it to the month and the bill cycle, and begin anew."""
-        if self.transactions:
-            for counter in (self.month, self.cycle):
-                counter.add(self.charge_micros, self.duration_us, self.calls, self.transactions)
-            self.settled_micros += self.charge_micros
-            self.charge_micros = self.duration_us = self.calls = self.transactions = 0
-
-    def forget_piece(self) -> None:
-        """Which piece of time it is of is found with the next transaction. It has settled."""
-        self.begins = self.ends = 0
-        self.month = self.cycle = _NOTHING
+"""Periods that begin within this of the latest one are open: nearly all that is counted or asked for is in them."""
+_TRIES: Final = 100
+"""A reader looks again so often while sums are on their way, which takes some microseconds."""
+_NOTHING: Final[Sums] = (0, 0, 0, 0)
 
 
 class Counters:
     """All counters of a shard. `accounts` is the directory's: an account's zone and cycle day say its periods."""
 
-    def __init__(self, accounts: dict[str, Account]) -> None:
-        self._open: dict[Key, _Sums] = {}
-        """By period and first instant."""
-        self._closed: list[_Closed] = []
-        self._unchanged = 0
-        """So many of the closed ones, from the first on, are as the last snapshot has them."""
-        self._calendars: dict[tuple[str, int], AccountCalendar] = {}
+    def __init__(self, accounts: Mapping[str, Account]) -> None:
         self._accounts = accounts
-        self._fresh: dict[str, _Fresh] = {}
-        """Of every account with counters."""
+        self._calendars: dict[tuple[str, int], AccountCalendar] = {}
+        self.slots: Final = AccountSlots(self._own)
+        """Of the accounts, in whatever is kept of each."""
+        self._open = OpenPeriods(self._reopened)
+        self._closed = ClosedPeriods()
         self.covers_id = 0
         """The last transaction counted."""
         self.restored_id = 0
         """The last one that the snapshot covers with which they began."""
 
-    def follow(self, accounts: dict[str, Account]) -> bool:
+    def follow(self, accounts: Mapping[str, Account]) -> bool:
         """Take over newly imported accounts; True if periods of accounts with counters have moved, and the counters
         must be projected again from the transactions."""
         moved = any(
             _clock(accounts[account]) != _clock(self._accounts[account])
-            for account in self._fresh
+            for account in map(self.slots.account, self._open.counted().tolist())
             if self._accounts[account] is not accounts[account]
         )
         self._accounts = accounts
-        for fresh in self._fresh.values():
-            fresh.settle()
-            fresh.forget_piece()
+        self._open.forget_pieces()
         return moved
+
+    # Counting.
 
     def add(self, rows: Sequence[Row]) -> None:
         """Count transactions, in ascending order of their ids."""
-        self.count_all(map(_COUNTED, rows))
         if rows:
+            self._count(self.slots.counted(rows))
             self.covers_id = rows[-1][0]
 
     def count_all(self, transactions: Iterable[tuple[str, int, int, int]]) -> None:
         """Count transactions, each in the periods of its answer: account, answer, charge in micro-units, duration in
         microseconds."""
-        fresh_of = self._fresh
-        for account, answer_at, charge_micros, duration_us in transactions:
-            fresh = fresh_of.get(account)
-            if fresh is None or not fresh.begins <= answer_at < fresh.ends:
-                fresh = self._find(account, answer_at)
-            fresh.charge_micros += charge_micros
-            fresh.transactions += 1
-            if duration_us:
-                fresh.duration_us += duration_us
-                fresh.calls += 1 if duration_us > 0 else -1
+        some = list(transactions)
+        if some:
+            accounts, *columns = zip(*some, strict=True)
+            self._count(Counted(self.slots.slots_of(accounts), *(np.array(column, np.int64) for column in columns)))
 
     def count(self, account: str, answer_at: int, charge_micros: int, duration_us: int) -> None:
         """Count one transaction."""
@@ -137,89 +75,68 @@ class Counters:
 
     def count_retired(self, some: RetiredSum) -> None:
         """Count transactions that the store keeps the sum of, in the periods of the first one's answer."""
-        fresh = self._find(some.account, some.answer_at)
-        fresh.charge_micros += some.charge_micros
-        fresh.duration_us += some.duration_us
-        fresh.calls += some.calls
-        fresh.transactions += some.transactions
+        slot = self.slots.slot(some.account)
+        self._open.reach(len(self.slots))
+        sums = some.charge_micros, some.duration_us, some.calls, some.transactions
+        self._open.add(slot, self._piece(slot, some.answer_at), sums)
 
-    def _find(self, account: str, at: int) -> _Fresh:
-        """The fresh counter of an account around an instant; what it gathered before, in other periods, is settled."""
-        clock = _clock(self._accounts[account])
+    def _count(self, counted: Counted) -> None:
+        self._open.reach(len(self.slots))
+        self._open.count(counted, self._piece)
+
+    def _piece(self, slot: int, at: int) -> Bounds:
+        clock = _clock(self._accounts[self.slots.account(slot)])
         calendar = self._calendars.get(clock)
         if calendar is None:
             calendar = self._calendars[clock] = AccountCalendar(*clock)
         month_at, month_end = calendar.month(at)
         cycle_at, cycle_end = calendar.cycle(at)
-        fresh = self._fresh_of(account)
-        fresh.settle()
-        fresh.begins, fresh.ends = max(month_at, cycle_at), min(month_end, cycle_end)
-        fresh.month = self._sum((MONTH, month_at), account)
-        fresh.cycle = self._sum((BILL_CYCLE, cycle_at), account)
-        return fresh
+        return max(month_at, cycle_at), min(month_end, cycle_end), month_at, cycle_at
+
+    def _own(self, account: str) -> str:
+        """The text of an account number that the account itself has."""
+        known = self._accounts.get(account)
+        return account if known is None else known.account
+
+    def _reopened(self, key: Key) -> dict[int, Sums]:
+        return {self.slots.slot(account): sums for account, sums in self._closed.open(key).items()}
+
+    # Asking. Another thread than the one that counts may ask; it changes nothing.
 
     def usage(self, account: str, at: int) -> tuple[Usage, Usage]:
-        """The calendar month and the bill cycle of an account that hold an instant. It changes nothing, so that
-        another thread than the one that counts may ask; what is being counted meanwhile may show in one only."""
-        clock = _clock(self._accounts[account])
-        calendar = AccountCalendar(*clock)
-        month_start, cycle_start = calendar.month(at)[0], calendar.cycle(at)[0]
-        return (
-            self._usage(account, MONTH, month_start),
-            self._usage(account, BILL_CYCLE, cycle_start),
-        )
+        """The calendar month and the bill cycle of an account that hold an instant. What is being counted meanwhile may
+        show in one only."""
+        calendar = AccountCalendar(*_clock(self._accounts[account]))
+        month, cycle = (MONTH, calendar.month(at)[0]), (BILL_CYCLE, calendar.cycle(at)[0])
+        for _ in range(_TRIES):
+            changes = self._open.changes
+            found = (
+                Usage(account, *month, *self._sums(month, account)),
+                Usage(account, *cycle, *self._sums(cycle, account)),
+            )
+            if changes == self._open.changes and not changes % 2:
+                break
+        return found
+
+    def _sums(self, key: Key, account: str) -> Sums:
+        slot = self.slots.find(account)
+        found = None if slot is None else self._open.find(key, slot)
+        return found or self._closed.find(key, account) or _NOTHING
 
     def charges(self, account: str) -> int:
-        """Charges of an account over all bill cycles, in micro-units. Another thread may ask."""
-        fresh = self._fresh.get(account)
-        return 0 if fresh is None else fresh.settled_micros + fresh.charge_micros
+        """Charges of an account over all bill cycles, in micro-units."""
+        slot = self.slots.find(account)
+        return 0 if slot is None else self._open.charges(slot)
 
     def charged(self) -> dict[str, int]:
         """The same of every account with usage."""
-        return {account: fresh.settled_micros + fresh.charge_micros for account, fresh in list(self._fresh.items())}
-
-    def _usage(self, account: str, period: str, starts_at: int) -> Usage:
-        settled = self._settled((period, starts_at), account)
-        known = _Sum(*astuple(settled))
-        fresh = self._fresh.get(account)
-        if fresh is not None and (settled is fresh.month or settled is fresh.cycle):
-            known.add(fresh.charge_micros, fresh.duration_us, fresh.calls, fresh.transactions)
-        return Usage(account, period, starts_at, *astuple(known))
-
-    def _settled(self, key: Key, account: str) -> _Sum:
-        """A counter without what is fresh. It opens nothing."""
-        if (sums := self._open.get(key)) is not None:
-            return sums.get(account, _NOTHING)
-        for closed in list(self._closed):
-            if closed.key == key:
-                for part in parts_of(closed.body):
-                    if account in part.accounts:
-                        return _Sum(*dict(part.sums())[account])
-        return _NOTHING
-
-    def _sum(self, key: Key, account: str) -> _Sum:
-        """A counter to be added to, in a period that is opened for it."""
-        sums = self._open.get(key)
-        if sums is None:
-            sums = {}
-            found = [index for index, closed in enumerate(self._closed) if closed.key == key]
-            for index in found:
-                for part in parts_of(self._closed[index].body):
-                    sums.update((one, _Sum(*values)) for one, values in part.sums())
-            self._open[key] = sums
-            if found:
-                self._closed = [closed for closed in self._closed if closed.key != key]
-                self._unchanged = min(self._unchanged, found[0])
-        known = sums.get(account)
-        if known is None:
-            known = sums[account] = _Sum()
-        return known
+        return {self.slots.account(slot): charge_micros for slot, charge_micros in self._open.all_charges()}
 
     def __iter__(self) -> Iterator[Usage]:
         return unpack(self.parts())
 
     def __len__(self) -> int:
-        return sum(map(len, list(self._open.values()))) + sum(closed.counters for closed in list(self._closed))
+        return len(self._open) + len(self._closed)
 
     # Snapshots.
 
@@ -230,85 +147,59 @@ class Counters:
     def each_part(self, counters_per_part: int = 2_000) -> Iterator[bytes]:
         """The same, each made when it is asked for, those of closed periods first. Nothing may be counted until the
         last."""
-        for fresh in self._fresh.values():
-            fresh.settle()
-        yield from [closed.body for closed in self._closed]
-        yield from self._close(counters_per_part)
-        for key, sums in list(self._open.items()):
-            for closed in _packed(key, _values(sums), counters_per_part):
-                yield closed.body
-        totals = ((account, (fresh.settled_micros, 0, 0, 0)) for account, fresh in self._fresh.items())
-        for closed in _packed((TOTAL, 0), totals, counters_per_part):
-            yield closed.body
+        self._open.settle()
+        yield from self._closed.bodies()
+        latest = max((starts_at for _, starts_at in self._open.periods()), default=0)
+        for key in self._open.periods():
+            if key[1] < latest - KEPT_OPEN_US:
+                closed = self._packed(key, counters_per_part)
+                self._closed.add(closed)
+                self._open.close(key)
+                yield from [part.body for part in closed]
+        for key in self._open.periods():
+            for part in self._packed(key, counters_per_part):
+                yield part.body
+        totals = ((account, (charge_micros, 0, 0, 0)) for account, charge_micros in self.charged().items())
+        for part in packed((TOTAL, 0), totals, counters_per_part):
+            yield part.body
+
+    def _packed(self, key: Key, counters_per_part: int) -> list[Closed]:
+        counters = ((self.slots.account(slot), sums) for slot, sums in self._open.counters_of(key))
+        return list(packed(key, counters, counters_per_part))
 
     @property
     def unchanged_parts(self) -> int:
         """How many parts, from the first on, are as the snapshot has them that was stored last."""
-        return self._unchanged
+        return self._closed.unchanged
 
     def saved(self) -> None:
         """All parts are stored."""
-        self._unchanged = len(self._closed)
-
-    def _close(self, counters_per_part: int) -> Iterator[bytes]:
-        """Pack the periods that were long ago. What is fresh has settled."""
-        before = max((starts_at for _, starts_at in self._open), default=0) - KEPT_OPEN_US
-        old = [key for key in self._open if key[1] < before]
-        for fresh in self._fresh.values() if old else ():
-            fresh.forget_piece()
-        for key in old:
-            closed = list(_packed(key, _values(self._open[key]), counters_per_part))
-            self._closed += closed
-            del self._open[key]
-            yield from [one.body for one in closed]
+        self._closed.saved()
 
     def restore(self, covers_id: int, bodies: Iterable[bytes]) -> None:
         """Stand where a snapshot was taken, whose parts these are."""
-        self._open.clear()
-        self._fresh.clear()
-        self._closed = []
+        self._open = OpenPeriods(self._reopened)
         # Backwards: the last ones say what the sums of all periods are, and which period is the latest.
-        latest, has_totals = 0, False
+        latest, has_totals, closed, still_open = 0, False, list[Closed](), list[Part]()
         for body in reversed(list(bodies)):
             for part in parts_of(body):
                 has_totals |= part.period == TOTAL
                 latest = max(latest, part.starts_at)
                 if part.period == (TOTAL if has_totals else BILL_CYCLE):
-                    for account, charge_micros in zip(part.accounts, part.charges, strict=True):
-                        self._fresh_of(account).settled_micros += int(charge_micros)
+                    self._open.restore_charges(self._slots_of(part), part.columns[0])
                 if has_totals and part.period != TOTAL and part.starts_at < latest - KEPT_OPEN_US:
-                    self._closed.append(_Closed(part.key, body, len(part.accounts)))
+                    closed.append(Closed(part.key, body, len(part.accounts)))
                 elif part.period != TOTAL:
-                    sums = self._open.setdefault(part.key, {})
-                    sums.update((account, _Sum(*values)) for account, values in part.sums())
-        self._closed.reverse()
-        self._unchanged = len(self._closed)  # they were the first ones
+                    still_open.append(part)
+        for part in sorted(still_open, key=lambda part: -part.starts_at):
+            self._open.restore(part.key, self._slots_of(part), part.columns)
+        self._closed = ClosedPeriods(reversed(closed))  # they were the first ones
         self.covers_id = self.restored_id = covers_id
 
-    def _fresh_of(self, account: str) -> _Fresh:
-        fresh = self._fresh.get(account)
-        if fresh is None:
-            fresh = self._fresh[account] = _Fresh(_NOTHING, _NOTHING)
-        return fresh
-
-
-class _Closed(NamedTuple):
-    """A packed part of a period in which nothing was counted lately."""
-
-    key: Key
-    body: bytes
-    counters: int
-
-
-def _packed(key: Key, counters: Iterable[tuple[str, Sums]], per_part: int) -> Iterator[_Closed]:
-    """A period's counters in parts."""
-    rest = iter(counters)
-    while some := list(islice(rest, per_part)):
-        yield _Closed(key, pack(key, some), len(some))
-
-
-def _values(sums: _Sums) -> Iterator[tuple[str, Sums]]:
-    return ((account, astuple(known)) for account, known in sums.items())
+    def _slots_of(self, part: Part) -> Slots:
+        slots = self.slots.slots_of(part.accounts)
+        self._open.reach(len(self.slots))
+        return slots
 
 
 def _clock(account: Account) -> tuple[str, int]:

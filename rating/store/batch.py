@@ -28,6 +28,10 @@ STORED_COLUMNS: Final = (*COLUMNS, "rated_at", "reverses")
 
 COLUMN: Final = {name: index for index, name in enumerate(COLUMNS)}
 
+ACCOUNT_NUMBER: Final = len(COLUMNS)
+"""Behind its columns a row that comes from a front has the number that the store gave its account, by which its place
+in the counters is found at once. It is no column, and other rows do not have it."""
+
 CORRECTION_KEY: Final = -1
 """The `key` of a row that corrects a charge: it is no record, and no record has a negative one."""
 
