@@ -119,7 +119,10 @@ class PopFeed:
             return None
         sender = self._senders.get(token_digest(token))
         records = expected_records(head.body_bytes, packed=head.packed)
-        if sender is None or self._owner.room.has_room(sender.source_id, records):
+        if sender is None:
+            return None
+        if self._owner.room.has_room(sender.source_id, records):
+            self._owner.room.expect(sender.source_id, records)
             return None
         again_s = self._owner.room.retry_after_s(sender.source_id)
         if again_s not in self._overloaded:

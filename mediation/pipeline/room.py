@@ -4,10 +4,12 @@ import asyncio
 import math
 import time
 from abc import ABC, abstractmethod
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from typing import Any, Final, Self
 
+EXPECTED_FOR_S: Final = 0.25
+"""So long room is kept for a delivery that was let in and has not taken its place: its request may yet be refused."""
 MOST_RETRY_AFTER_S: Final = 30
 """Nobody is told to stay away for longer: what held the store up may be over at any time."""
 
@@ -73,12 +75,22 @@ class Room:
         self._whole_since: defaultdict[int, dict[Place, float]] = defaultdict(dict)
         self._took_s: dict[int, float] = {}
         self._taken: Counter[int] = Counter()
+        self._expected: defaultdict[int, deque[tuple[float, int]]] = defaultdict(deque)
+        """Records of deliveries that were let in and have no place yet, each with when it is expected no longer."""
         self._freed = asyncio.Event()
 
     def has_room(self, source: int, records: int) -> bool:
         """Whether a delivery of about so many records would be let in."""
-        taken = self._taken[source]
+        expected, now = self._expected[source], self._clock()
+        while expected and expected[0][0] <= now:
+            expected.popleft()
+        taken = self._taken[source] + sum(count for _, count in expected)
         return not taken or taken + records <= self._most
+
+    def expect(self, source: int, records: int) -> None:
+        """A delivery of about so many records was let in, and will take its place in a moment: the many that come with
+        it must not be let in for the same room, only to be refused when they have cost much more."""
+        self._expected[source].append((self._clock() + EXPECTED_FOR_S, records))
 
     def retry_after_s(self, source: int) -> int:
         """When what of the source is in now will about be committed, in whole seconds: after as long as its last
@@ -100,6 +112,8 @@ class Room:
 
     def take(self, source: int, records: int) -> Place:
         """A place for a delivery of about so many records. Raises Overloaded."""
+        if expected := self._expected[source]:
+            expected.popleft()  # this one, or one that takes as much: they take their places in the order of coming
         self.replace(source, 0, records)
         return Place(self, source, records)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from mediation.pipeline.room import MOST_RETRY_AFTER_S, Overloaded, Place, Room
+from mediation.pipeline.room import EXPECTED_FOR_S, MOST_RETRY_AFTER_S, Overloaded, Place, Room
 
 MOST = 10
 HERE, THERE = 1, 2
@@ -50,6 +50,29 @@ def test_one_delivery_is_always_let_in_however_large() -> None:
     with room.take(HERE, 400):
         assert not room.has_room(HERE, 1)
     assert room.has_room(HERE, 1)
+
+
+def test_room_is_kept_for_what_was_let_in_until_it_takes_its_place() -> None:
+    now = 0.0
+    room = Room(MOST, lambda: now)
+    room.expect(HERE, 4)
+    room.expect(HERE, 6)
+    assert (room.has_room(HERE, 1), room.has_room(THERE, 1)) == (False, True)
+    with room.take(HERE, 4):
+        assert not room.has_room(HERE, 1)  # the other one is still expected
+        with room.take(HERE, 6):
+            assert not room.has_room(HERE, 1)
+    assert room.has_room(HERE, MOST)
+
+
+def test_what_was_let_in_and_never_came_is_expected_for_a_moment() -> None:
+    now = 0.0
+    room = Room(MOST, lambda: now)
+    room.expect(HERE, 9)
+    now = EXPECTED_FOR_S - 0.01
+    assert not room.has_room(HERE, 2)
+    now = EXPECTED_FOR_S
+    assert room.has_room(HERE, MOST)
 
 
 def test_nobody_is_refused_for_what_others_have_sent() -> None:
