@@ -13,7 +13,8 @@ from aiohttp import web
 
 from control import audit
 from mediation.feeds.problems import problem
-from mediation.pipeline.owner import Stopping, StoreOwner
+from mediation.pipeline.owner import StoreOwner
+from mediation.pipeline.stopping import Stopping
 from rating.store.batch import Row
 from rating.store.port import Count, Store
 from rating.store.rerating import Correction, Replaced, Rerated, Run

@@ -14,8 +14,8 @@ from aiohttp import web
 
 from mediation.feeds.problems import json_response, problem
 from mediation.pipeline.mending import Mend
-from mediation.pipeline.owner import Stopping
 from mediation.pipeline.recycling import Mended, NotSelectable, Recycled, Recycler, Selection
+from mediation.pipeline.stopping import Stopping
 from rating.store.errors import StoreFailed
 
 PATH: Final = "/suspense"

@@ -15,7 +15,8 @@ from rating.calendar import BILL_CYCLE, MONTH, AccountCalendar
 from rating.cdr import MICROS
 from rating.closed_periods import Closed, ClosedPeriods, packed
 from rating.counter_parts import TOTAL, Key, Part, Sums, Usage, parts_of, unpack
-from rating.open_periods import Bounds, OpenPeriods
+from rating.open_periods import OpenPeriods
+from rating.pieces import Piece
 from rating.store.batch import Row
 from rating.store.retired import RetiredSum
 
@@ -84,14 +85,14 @@ class Counters:
         self._open.reach(len(self.slots))
         self._open.count(counted, self._piece)
 
-    def _piece(self, slot: int, at: int) -> Bounds:
+    def _piece(self, slot: int, at: int) -> Piece:
         clock = _clock(self._accounts[self.slots.account(slot)])
         calendar = self._calendars.get(clock)
         if calendar is None:
             calendar = self._calendars[clock] = AccountCalendar(*clock)
         month_at, month_end = calendar.month(at)
         cycle_at, cycle_end = calendar.cycle(at)
-        return max(month_at, cycle_at), min(month_end, cycle_end), month_at, cycle_at
+        return Piece(max(month_at, cycle_at), min(month_end, cycle_end), month_at, cycle_at)
 
     def _own(self, account: str) -> str:
         """The text of an account number that the account itself has."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from itertools import compress
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,18 +9,8 @@ from numpy.typing import NDArray
 from rating.account_slots import Counted, Slots
 from rating.calendar import BILL_CYCLE, MONTH
 from rating.counter_parts import Columns, Key, Sums
+from rating.pieces import NEVER, Piece, Pieces
 from rating.sum_table import SumTable
-
-Bounds = tuple[int, int, int, int]
-"""A piece of time in which neither a month nor a bill cycle of an account begins (its first instant, and the next one
-after it), and the first instants of the month and the bill cycle that hold it."""
-
-_NEVER: Final = -(1 << 62)
-_PLACE: Final = np.dtype(
-    [("begins", "i8"), ("ends", "i8"), (MONTH, "i8"), (BILL_CYCLE, "i8"), ("is_counted", "?")], align=True
-)
-"""The `Bounds` within which an account is counted, and whether anything ever was."""
-_NOWHERE: Final = np.array((0, 0, _NEVER, _NEVER, False), _PLACE)
 
 
 class OpenPeriods:
@@ -36,7 +25,7 @@ class OpenPeriods:
     def __init__(self, reopen: Callable[[Key], dict[int, Sums]]) -> None:
         """`reopen`: takes the counters of a period from where they are when it is not open, by slot."""
         self._reopen = reopen
-        self._places = np.full(0, _NOWHERE)
+        self._pieces = Pieces()
         self._fresh, self._settled = SumTable(), SumTable()
         self._current: dict[str, SumTable] = {MONTH: SumTable(), BILL_CYCLE: SumTable()}
         self._aside: dict[Key, dict[int, Sums]] = {}
@@ -45,22 +34,19 @@ class OpenPeriods:
 
     def reach(self, slots: int) -> None:
         """Have room for so many slots. Everything but `find` and `charges` wants it."""
-        if slots > len(self._places):
-            size = max(slots, len(self._places) * 5 // 4)
-            grown = np.full(size, _NOWHERE)
-            grown[: len(self._places)] = self._places
+        if slots > len(self._pieces):
+            size = max(slots, len(self._pieces) * 9 // 8)
             for table in (self._fresh, self._settled, *self._current.values()):
                 table.reach(size)
-            self._places = grown
+            self._pieces.reach(size)
 
     # Counting.
 
-    def count(self, counted: Counted, piece_of: Callable[[int, int], Bounds]) -> None:
-        """Count transactions. `piece_of`: the piece of time of an account around an instant."""
+    def count(self, counted: Counted, piece_of: Callable[[int, int], Piece]) -> None:
+        """Count transactions. `piece_of`: that of an account around an instant."""
         slots, answers, charges, durations = counted
         while len(slots):
-            places = self._places[slots]
-            here = (places["begins"] <= answers) & (answers < places["ends"])
+            here = self._pieces.hold(slots, answers)
             if here.all():
                 self._fresh.count(slots, charges, durations)
                 return
@@ -70,12 +56,11 @@ class OpenPeriods:
             away = ~here
             slots, answers, charges, durations = slots[away], answers[away], charges[away], durations[away]
             each, first = np.unique(slots, return_index=True)
-            pieces = zip(each.tolist(), answers[first].tolist(), strict=True)
-            self._move(each, np.array([piece_of(slot, at) for slot, at in pieces], np.int64))
+            self._move(each, list(map(piece_of, each.tolist(), answers[first].tolist())))
 
-    def add(self, slot: int, piece: Bounds, sums: Sums) -> None:
-        """Count what some transactions of one piece of time came to."""
-        self._move(np.array([slot]), np.array([piece], np.int64))
+    def add(self, slot: int, piece: Piece, sums: Sums) -> None:
+        """Count what some transactions of one piece came to."""
+        self._move(np.array([slot]), [piece])
         self._fresh.add(slot, sums)
 
     def settle(self, slots: Slots | None = None) -> None:
@@ -90,29 +75,26 @@ class OpenPeriods:
     def forget_pieces(self) -> None:
         """Where pieces of time begin may have changed."""
         self.settle()
-        self._places["begins"] = self._places["ends"] = 0
+        self._pieces.change(self._pieces.counted(), lambda piece: piece._replace(begins=0, ends=0))
 
-    def _move(self, slots: Slots, pieces: NDArray[np.int64]) -> None:
-        """Count accounts, each given once, in these pieces of time from now on."""
+    def _move(self, slots: Slots, pieces: list[Piece]) -> None:
+        """Count accounts, each given once, in these pieces from now on."""
         self.settle(slots)
-        begins, ends, months, cycles = pieces.T
-        places = self._places
+        were = {period: self._pieces.starts(period, slots) for period in self._current}
         self.changes += 1
-        self._exchange(MONTH, slots, months)
-        self._exchange(BILL_CYCLE, slots, cycles)
-        places["begins"][slots], places["ends"][slots], places["is_counted"][slots] = begins, ends, True
+        self._pieces.put(slots, pieces)
+        for period in self._current:
+            self._exchange(period, slots, were[period], self._pieces.starts(period, slots))
         self.changes += 1
 
-    def _exchange(self, period: str, slots: Slots, starts: NDArray[np.int64]) -> None:
+    def _exchange(self, period: str, slots: Slots, were: NDArray[np.int64], starts: NDArray[np.int64]) -> None:
         """Put counters aside that are of other periods than those which begin now, and take these out."""
-        table, places = self._current[period], self._places[period]
-        were = places[slots]
+        table = self._current[period]
         others = were != starts
-        gone = slots[others & (were != _NEVER)]
-        for slot in gone.tolist():
-            self._open((period, int(places[slot])))[slot] = table.of(slot)
-        table.clear(gone)
-        places[slots] = starts
+        gone = others & (were != NEVER)
+        for slot, was_at in zip(slots[gone].tolist(), were[gone].tolist(), strict=True):
+            self._open((period, was_at))[slot] = table.of(slot)
+        table.clear(slots[gone])
         for starts_at in np.unique(starts).tolist():
             aside = self._open((period, starts_at))
             for slot in slots[others & (starts == starts_at)].tolist() if aside else ():
@@ -130,13 +112,13 @@ class OpenPeriods:
     def find(self, key: Key, slot: int) -> Sums | None:
         """An account's counter of a period; None where the account has none, or the period is not open."""
         period, starts_at = key
-        if slot < len(self._places) and self._places[period][slot] == starts_at:
+        if slot < len(self._pieces) and self._pieces.start(period, slot) == starts_at:
             return _sum(self._current[period].of(slot), self._fresh.of(slot))
         return self._aside.get(key, {}).get(slot)
 
     def charges(self, slot: int) -> int:
         """Of an account, over all its bill cycles, in micro-units."""
-        if slot >= len(self._places):
+        if slot >= len(self._pieces):
             return 0
         return self._settled.of(slot)[0] + self._fresh.of(slot)[0]
 
@@ -148,7 +130,7 @@ class OpenPeriods:
 
     def counted(self) -> Slots:
         """The accounts that were ever counted."""
-        return np.flatnonzero(self._places["is_counted"])
+        return self._pieces.counted()
 
     def periods(self) -> list[Key]:
         """Those that are open."""
@@ -157,13 +139,14 @@ class OpenPeriods:
     def counters_of(self, key: Key) -> Iterator[tuple[int, Sums]]:
         """The counters of an open period, all of which have settled."""
         period, starts_at = key
-        slots = np.flatnonzero(self._places[period] == starts_at)
+        slots = self._pieces.within(period, starts_at)
         yield from zip(slots.tolist(), self._current[period].of_all(slots), strict=True)
         yield from self._aside[key].items()
 
     def __len__(self) -> int:
         """How many counters."""
-        current = sum(int((self._places[period] != _NEVER).sum()) for period in self._current)
+        counted = self._pieces.counted()
+        current = sum(int((self._pieces.starts(period, counted) != NEVER).sum()) for period in self._current)
         return current + sum(map(len, list(self._aside.values())))
 
     # Opening and closing.
@@ -171,20 +154,19 @@ class OpenPeriods:
     def close(self, key: Key) -> None:
         """Forget an open period, whose counters are elsewhere now."""
         period, starts_at = key
-        slots = np.flatnonzero(self._places[period] == starts_at)
+        slots = self._pieces.within(period, starts_at)
         self.changes += 1
         del self._aside[key]
         self._current[period].clear(slots)
-        self._places[period][slots] = _NEVER
-        self._places["begins"][slots] = self._places["ends"][slots] = 0
+        self._pieces.change(slots, _outside(period))
         self.changes += 1
 
     def restore(self, key: Key, slots: Slots, counters: Columns) -> None:
         """Open a period with the counters of these accounts: of the latest period of each first."""
-        period, starts_at = key
-        aside, places = self._aside.setdefault(key, {}), self._places[period]
-        latest = places[slots] == _NEVER
-        places[slots[latest]] = starts_at
+        period, _ = key
+        aside = self._aside.setdefault(key, {})
+        latest = self._pieces.starts(period, slots) == NEVER
+        self._pieces.change(slots[latest], _inside(key))
         self._current[period].put(slots[latest], _chosen(counters, latest))
         aside.update(zip(slots[~latest].tolist(), zip(*_chosen(counters, ~latest), strict=True), strict=True))
 
@@ -192,7 +174,19 @@ class OpenPeriods:
         """Know what accounts were charged over all their bill cycles."""
         nothing = [0] * len(charges)
         self._settled.put(slots, (charges, nothing, nothing, nothing))
-        self._places["is_counted"][slots] = True
+        self._pieces.change(slots, lambda piece: piece)
+
+
+def _inside(key: Key) -> Callable[[Piece], Piece]:
+    period, starts_at = key
+    if period == MONTH:
+        return lambda piece: piece._replace(month_at=starts_at)
+    return lambda piece: piece._replace(cycle_at=starts_at)
+
+
+def _outside(period: str) -> Callable[[Piece], Piece]:
+    into = _inside((period, NEVER))
+    return lambda piece: into(piece)._replace(begins=0, ends=0)
 
 
 def _chosen(columns: Columns, are_chosen: NDArray[np.bool_]) -> Columns:

@@ -9,8 +9,8 @@ from typing import Any, Final
 from mediation.formats import Unreadable
 from mediation.formats.source_formats import SourceFormats
 from mediation.pipeline.mending import understood
-from mediation.pipeline.owner import Stopping
 from mediation.pipeline.recycling import NotSelectable
+from mediation.pipeline.stopping import Stopping
 from mediation.pipeline.suspense_views import RecordView, view_of
 from rating.store import suspense
 from rating.store.errors import StoreFailed

@@ -19,8 +19,8 @@ from mediation.feeds.chunks import NOT_GZIP
 from mediation.feeds.directory_watch import watch
 from mediation.feeds.drop_directory import CLAIMED, DropDirectory, State, may_be_taken, own_name
 from mediation.feeds.file_delivery import FileDelivery
-from mediation.pipeline.owner import Stopping
 from mediation.pipeline.sender import Clock, Sender
+from mediation.pipeline.stopping import Stopping
 from rating.cdr import MICROS
 from rating.store.port import Store
 

@@ -6,8 +6,8 @@ from typing import Any
 from aiohttp import web
 
 from mediation.feeds.problems import json_response, overloaded, problem, stopping
-from mediation.pipeline.owner import Stopping, Unknown
 from mediation.pipeline.room import Overloaded
+from mediation.pipeline.stopping import Stopping, Unknown
 from rating.store.batch import Outcome, Position
 
 

@@ -14,9 +14,10 @@ from mediation.feeds.heads import PlainHead
 from mediation.feeds.outcomes import answer, told
 from mediation.feeds.problems import Refusal, as_problems, json_response, overloaded, problem, stopping
 from mediation.feeds.stream import PopStream
-from mediation.pipeline.owner import Stopping, StoreOwner
+from mediation.pipeline.owner import StoreOwner
 from mediation.pipeline.room import Place
 from mediation.pipeline.sender import Sender, records_in
+from mediation.pipeline.stopping import Stopping
 from rating.store.batch import Position
 from rating.store.port import Store
 

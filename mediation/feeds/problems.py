@@ -6,8 +6,8 @@ from http import HTTPStatus
 import msgspec
 from aiohttp import web
 
-from mediation.pipeline.owner import Stopping
 from mediation.pipeline.room import Overloaded
+from mediation.pipeline.stopping import Stopping
 
 CONTENT_TYPE = "application/problem+json"
 STOPPED_FOR_S = 5

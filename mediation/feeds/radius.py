@@ -33,8 +33,8 @@ from access.sessions import STALE_S, LiveSession, LiveSessions
 from mediation.feeds.accounting import Event, read_event
 from mediation.feeds.accounting_book import Entered, enter
 from mediation.feeds.duplicates import Duplicates, RequestKey
-from mediation.pipeline.owner import Stopping
 from mediation.pipeline.sender import Clock, Sender
+from mediation.pipeline.stopping import Stopping
 from rating.cdr import MICROS
 from rating.dial_plan import Dialling
 from rating.store.batch import Outcome

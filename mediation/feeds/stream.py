@@ -9,8 +9,8 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from mediation.feeds.bodies import BodyMemory
 from mediation.feeds.problems import Refusal
-from mediation.pipeline.owner import Stopping
 from mediation.pipeline.sender import Sender
+from mediation.pipeline.stopping import Stopping
 from rating.store.batch import Outcome
 
 OUTSTANDING: Final = 16

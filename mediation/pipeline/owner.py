@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from mediation.pipeline.metrics import PipelineMetrics
 from mediation.pipeline.room import Place, Room
+from mediation.pipeline.stopping import Stopping, Unknown
 from rating.counters import Counters
 from rating.store.batch import Batch, Outcome, Row
 from rating.store.port import Count, Store
@@ -27,14 +28,6 @@ SNAPSHOT_EVERY: Final = 1_000_000
 WRITES_UNDER_WAY: Final = 2
 """One is being written, and the next one waits in the store's thread: between two the thread does not have to wait for
 the event loop. What is in the next one is decided when its turn comes, so that commits stay large."""
-
-
-class Stopping(Exception):
-    """The daemon takes no more work."""
-
-
-class Unknown(Stopping):
-    """The store failed while it wrote: nobody knows whether it is stored. Sent again, it is found out."""
 
 
 Watch = Callable[[Any, Sequence[Row]], bool]

@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from mediation.pipeline.front import BatchMaker
-from mediation.pipeline.owner import Stopping
 from mediation.pipeline.preparing import Delivery
+from mediation.pipeline.stopping import Stopping
 from rating.allowances.parts import Parts
 from rating.dial_plan import DialPlan
 from rating.store.batch import Batch, Row, Suspended

@@ -5,8 +5,8 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from mediation.feeds.outcomes import answer
-from mediation.pipeline.owner import Stopping
 from mediation.pipeline.room import Overloaded
+from mediation.pipeline.stopping import Stopping
 from rating.store.batch import Outcome
 
 

@@ -10,10 +10,11 @@ from prometheus_client import CollectorRegistry
 
 from mediation.pipeline import owner as owner_module
 from mediation.pipeline.metrics import PipelineMetrics
-from mediation.pipeline.owner import Stopping, StoreOwner, Unknown
+from mediation.pipeline.owner import StoreOwner
 from mediation.pipeline.preparing import Delivery
 from mediation.pipeline.room import Overloaded
 from mediation.pipeline.sender import Sender
+from mediation.pipeline.stopping import Stopping, Unknown
 from rating.counter_parts import unpack
 from rating.counters import Counters
 from rating.store.batch import Batch, Outcome

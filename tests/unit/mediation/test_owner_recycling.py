@@ -8,7 +8,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from mediation.pipeline.metrics import PipelineMetrics
-from mediation.pipeline.owner import Stopping, StoreOwner
+from mediation.pipeline.owner import StoreOwner
+from mediation.pipeline.stopping import Stopping
 from rating.counters import Counters
 from rating.store.errors import StoreFailed
 from rating.store.port import Count, Store
