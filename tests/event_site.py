@@ -73,7 +73,7 @@ class EventSite:
         """Begin with what the store says, as a daemon does."""
         self.known = Accounts(
             self.accounts,
-            event_rows.opened_at(self.cx),
+            event_rows.opened_at(self.cx, {}),
             lambda account: self.charged[account] - self.paid[account],
             self.limits.__getitem__,
         )

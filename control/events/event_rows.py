@@ -1,7 +1,7 @@
 """The SQL of account events and firings. What changes them runs in a store transaction of the caller's."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -10,6 +10,7 @@ from control.events.definition import EventDefinition, as_json
 from control.events.definition_json import parse_event
 from control.events.evaluation import instant_text
 from control.events.firings import Fired, Firings, Mark
+from rating.account import Account
 from rating.cdr import MICROS
 
 State = Literal["active", "paused", "deleted"]
@@ -193,9 +194,11 @@ def marks_of(cx: sqlite3.Connection, events: Iterable[int]) -> list[Mark]:
     return [Mark(*row) for row in rows if row[0] in wanted]
 
 
-def opened_at(cx: sqlite3.Connection) -> dict[str, int]:
-    """When each account was imported (µs UTC)."""
-    return dict(cx.execute("SELECT account, opened_at FROM accounts WHERE shard = 0"))
+def opened_at(cx: sqlite3.Connection, accounts: Mapping[str, Account]) -> dict[str, int]:
+    """When each account was imported (µs UTC), by the texts of `accounts`; equal instants are one."""
+    same: dict[int, int] = {}
+    rows = cx.execute("SELECT account, opened_at FROM accounts WHERE shard = 0")
+    return {known.account if (known := accounts.get(n)) else n: same.setdefault(at, at) for n, at in rows}
 
 
 def event_json(event: StoredEvent) -> dict[str, object]:

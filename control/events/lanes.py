@@ -2,121 +2,17 @@
 
 An account has a lane for each set of filters that its events have. A lane counts what passes them in a stretch of time
 in which no period begins, and knows its rooms: what may come before anything can become true. So long as there is room
-nothing else is looked at.
+nothing else is looked at. Between their transactions the lanes of most accounts are numbers in arrays (`parked`).
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
 
-import msgspec
-
-from control.events.definition import NO_FILTERS, Condition, Filters, Fixed, Measure
-from control.events.measures import EXACT, Sums, exact_filters, matcher
-from control.events.tallies import Series, Tallies, Tally, add, series_of
-from control.events.watched import Watched
-from control.events.windows import WEEKDAYS, WEEKEND, PeriodClock
+from control.events.measures import CHARGE, DURATION, Sums
+from control.events.patterns import Cell
+from control.events.plans import FAR, Plan
+from control.events.tallies import Tally, add
 from rating.store.batch import Row
-
-FAR: Final = 1 << 80
-"""More than can come together."""
-_CELLS: Final = 4
-"""Stretches that a clock remembers: around the end of one, transactions of both come in turns."""
-
-
-class Limit(NamedTuple):
-    """What a sum may come to before a condition holds."""
-
-    measure: Measure
-    most: int
-    window: int
-    """Number of the series whose window it is, in the plan."""
-
-
-Rooms = tuple[int, int, int, int]
-"""Of charges, duration, calls, and a single charge."""
-
-
-class Plan(msgspec.Struct, frozen=True, gc=False):
-    """What accounts with the same events gather of the transactions that pass some filters."""
-
-    filters: Filters
-    conditions: tuple[tuple[Watched, Condition], ...]
-    series: tuple[Series, ...]
-    """What is summed of them."""
-    column: int
-    """Of a row, which must hold `wanted`, where `matches` does not have to be asked."""
-    wanted: str
-    matches: Callable[[Row], bool] | None
-    charges: bool
-    """Whether charges are counted; as duration and calls:"""
-    minutes: bool
-    calls: bool
-    closely: bool
-    """Whether single charges or transactions are counted, which is rare."""
-    limits: tuple[Limit, ...] | None
-    """Of its conditions; None where sums of one window each do not say whether they hold."""
-    fresh: Rooms | None
-    """Where there are limits: the rooms while nothing has come yet."""
-
-
-_NOTHING: Final = Plan(NO_FILTERS, (), (), 0, "", None, False, False, False, False, None, None)
-
-
-class Cell(NamedTuple):
-    """The stretch of time in which lanes of one clock gather, and the windows that hold it."""
-
-    pattern: "Pattern"
-    begins: int
-    ends: int
-    windows: tuple[tuple[tuple[Tally, int], ...], ...]
-    """Of each plan, with their ends."""
-
-
-class Pattern:
-    """The plans of accounts with the same events, that for transactions without regard to filters first."""
-
-    def __init__(self, events: Iterable[Watched]) -> None:
-        self.plans: Final = _plans_of(events) or (_NOTHING,)
-        found = [
-            *(c.period for p in self.plans for _, c in p.conditions),
-            *(s.period for p in self.plans for s in p.series),
-        ]
-        self._periods: Final = tuple(dict.fromkeys(found))
-        self._cells: dict[PeriodClock, list[Cell]] = {}
-        self._nowhere: Final = Cell(self, 0, 0, ())
-        self._backwards: Final = tuple(plan for plan in reversed(self.plans) if plan is not _NOTHING)
-        self._idle: Final = Lane(_NOTHING, self._nowhere, None)
-
-    def lead(self) -> "Lane":
-        """The first of an account's lanes, which gather nowhere yet. Where nothing is gathered, one serves all."""
-        lane = None
-        for plan in self._backwards:
-            lane = Lane(plan, self._nowhere, lane)
-        return lane or self._idle
-
-    def cell(self, clock: PeriodClock, at: int, tallies: Tallies) -> Cell:
-        """The one around an instant. Where a period begins, everything is looked at anew."""
-        cells = self._cells.get(clock)
-        if cells is None:
-            cells = self._cells[clock] = []
-        for cell in cells:
-            if cell.begins <= at < cell.ends:
-                return cell
-        pieces = [clock.piece(period, at) for period in self._periods]
-        begins, ends = max((b for b, _ in pieces), default=-FAR), min((e for _, e in pieces), default=FAR)
-        cell = Cell(self, begins, ends, tuple(_windows(plan, clock, at, tallies) for plan in self.plans))
-        cells[:] = [cell, *cells[: _CELLS - 1]]
-        return cell
-
-    def forget_cells(self) -> None:
-        """Windows were dropped."""
-        self._cells.clear()
-
-
-def _windows(plan: Plan, clock: PeriodClock, at: int, tallies: Tallies) -> tuple[tuple[Tally, int], ...]:
-    found = [(series, *clock.window(series.period, at)) for series in plan.series]
-    return tuple((tallies.tally(series, start), end) for series, start, end in found if start <= at < end)
 
 
 @dataclass(slots=True)
@@ -159,6 +55,11 @@ class Lane:
     duration_room: int = FAR
     calls_room: int = FAR
 
+    @property
+    def parks(self) -> bool:
+        """Whether the account, of which this is the first, gathers somewhere, and nothing closely."""
+        return self.begins < self.ends and all(lane.closely is None for lane in self.chain())
+
     def chain(self) -> "list[Lane]":
         """This one and those after it."""
         lanes, lane = [self], self.after
@@ -195,7 +96,7 @@ class Lane:
 
     def gathers_in(self, tallies: Collection[int]) -> bool:
         """Whether the account gathers in one of these (by `id`)."""
-        return any(id(tally) in tallies for windows in self.cell.windows for tally, _ in windows)
+        return any(id(tally) in tallies for tally in self.cell.tallies)
 
     def make_room(self, held: Sequence[int]) -> bool:
         """Set the rooms, with nothing gathered and these sums in the windows; False where those do not say it: more
@@ -235,50 +136,37 @@ class Lane:
                 self.closely.room = min(self.closely.room, most)
 
 
-def _plans_of(events: Iterable[Watched]) -> tuple[Plan, ...]:
-    conditions: dict[Filters, list[tuple[Watched, Condition]]] = {}
-    series: dict[Filters, dict[Series, None]] = {}
-    for event in events:
-        for condition in event.conditions:
-            if condition.measure != "sessions":
-                conditions.setdefault(condition.filters, []).append((event, condition))
-        for one in event.series:
-            series.setdefault(one.filters, {})[one] = None
-    plans = []
-    for filters in dict.fromkeys((NO_FILTERS, *series, *conditions) if conditions else ()):
-        own, summed = tuple(conditions.get(filters, ())), tuple(series.get(filters, ()))
-        exact, matches = exact_filters(filters), matcher(filters)
-        column, wanted = (EXACT[exact[0][0]], exact[0][1]) if exact else (0, "")
-        if len(exact) == 1 and filters == msgspec.structs.replace(NO_FILTERS, **dict(exact)):
-            matches = None
-        limits, counted = _limits(own, summed), {one.measure for one in summed}
-        charges = "charges" in counted or any(condition.of_exposure for _, condition in own)
-        plans.append(
-            Plan(
-                filters, own, summed, column, wanted, matches,
-                charges, "minutes" in counted, "calls" in counted, not counted.isdisjoint(("charge", "transactions")),
-                limits, _fresh(limits),
-            )
-        )  # fmt: skip
-    return tuple(plans)
+def lead_in(cell: Cell) -> Lane:
+    """The first of the lanes of an account that gathers in a stretch; nothing has come yet, and of its rooms nothing is
+    known."""
+    plans = cell.pattern.plans
+    lane = None
+    for plan in plans[:0:-1]:
+        lane = Lane(plan, cell, lane)
+    return Lane(plans[0], cell, lane, None, cell.begins, cell.ends)
 
 
-def _limits(conditions: Iterable[tuple[Watched, Condition]], series: Sequence[Series]) -> tuple[Limit, ...] | None:
-    if any(one.period in (WEEKDAYS, WEEKEND) for one in series):  # a lane may gather outside of their windows
-        return None
-    limits = []
-    for _, condition in conditions:
-        if type(condition.threshold) is not Fixed or condition.threshold.limit < 0:
-            return None
-        window = series.index(series_of(condition))
-        limits.append(Limit(condition.measure, condition.threshold.limit, window))
-    return tuple(limits)
-
-
-def _fresh(limits: Iterable[Limit] | None) -> Rooms | None:
-    if limits is None:
-        return None
-    rooms: dict[Measure, int] = {"charges": FAR, "minutes": FAR, "calls": FAR, "charge": FAR}
-    for measure, most, _ in limits:
-        rooms[measure] = min(rooms[measure], most)
-    return rooms["charges"], rooms["minutes"], rooms["calls"], rooms["charge"]
+def count(lead: Lane, row: Row, due: list[Lane] | None) -> list[Lane] | None:
+    """Count a row in the lanes of its account that it belongs to; those to be looked at, with the ones that are due
+    already."""
+    charge, duration_us = row[CHARGE], row[DURATION]
+    lane: Lane | None = lead
+    while lane is not None:
+        plan, closely = lane.plan, lane.closely
+        near = closely is not None and closely.count(charge)
+        if plan.charges:
+            lane.charge_micros = total = lane.charge_micros + charge
+            near = near or total > lane.charge_room or charge < 0  # below 0: what held may not hold now
+        if duration_us:
+            if plan.minutes:
+                lane.duration_us = total = lane.duration_us + duration_us
+                near = near or total > lane.duration_room or duration_us < 0
+            if plan.calls:
+                lane.calls = total = lane.calls + (1 if duration_us > 0 else -1)
+                near = near or total > lane.calls_room or duration_us < 0
+        if near and not any(one is lane for one in due or ()):
+            due = [*(due or ()), lane]
+        lane = lane.after
+        while lane and not lane.plan.takes(row):
+            lane = lane.after
+    return due

@@ -2,27 +2,36 @@
 
 An event is judged with each transaction that its filters pass, in the order in which they were stored, by what was
 stored up to it and at the instant of its answer: a late one makes an event fire only in its own periods. That costs
-little: a transaction is added to what its account has gathered lately, and that is compared with how much may come
-until something becomes true (`lanes`). Only then, or where a period begins, are windows and thresholds looked at.
+little: the transactions of a commit are added to what their accounts have gathered lately, all at once, and that is
+compared with how much may come until something becomes true (`sweep`). Only accounts for which it may, or for which a
+period begins, have their lanes, windows and thresholds looked at, with each of their transactions.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from control.events.account_view import Accounts
 from control.events.evaluation import most_of
 from control.events.firings import Firings, Marks
-from control.events.lanes import Lane, Pattern
+from control.events.lanes import Lane, count, lead_in
 from control.events.measures import CHARGE, DURATION
+from control.events.moving import Moving
+from control.events.parked import ParkedLanes
+from control.events.patterns import Patterns
 from control.events.readings import SumsOf
+from control.events.slot_marks import SlotMarks
+from control.events.sweep import Sweep
 from control.events.tallies import Past, Series, Tallies
 from control.events.turn import Turn
 from control.events.watched import Reach, Watched
+from rating.account_slots import AccountSlots
 from rating.store.batch import COLUMN, CORRECTION_KEY, Row
 
 _ACCOUNT: Final = COLUMN["account"]
 _ANSWER_AT: Final = COLUMN["answer_at"]
 _KEY: Final = COLUMN["key"]
+_APART_AT_MOST: Final = 1000
+"""So many accounts may stay unparked between calls: where few transactions come at a time, the same ones come again."""
 
 
 class _Held(NamedTuple):
@@ -32,55 +41,69 @@ class _Held(NamedTuple):
     lead: Lane
     due: list[Lane]
     row: Row
+    place: int
 
 
 class Lookout:
     """The lanes of all accounts, and the sums that they are settled into."""
 
-    def __init__(self, accounts: Accounts, marks: Marks) -> None:
+    few: int = 8
+    """Fewer transactions are looked at one by one."""
+
+    def __init__(self, accounts: Accounts, marks: Marks, slots: AccountSlots | None = None) -> None:
+        """`slots`: where others keep accounts too; None makes its own."""
         self._accounts, self._marks = accounts, marks
         self._reach = Reach(())
-        self._patterns: dict[Hashable, Pattern] = {}
-        """By the kind of account."""
+        self._patterns = Patterns(self._reach)
+        self._slots = AccountSlots(lambda account: accounts.accounts[account].account) if slots is None else slots
+        self._parked = ParkedLanes(self._slots)
+        marked = SlotMarks()
         self._leads: dict[str, Lane] = {}
-        """The first lane of each account that had transactions."""
+        """The first lane of each account that is not parked: because it counts something closely, or at present."""
+        self._touched: list[str] = []
+        """Accounts that may be parked again."""
         self.tallies: Final = Tallies()
         """As of the last `settle`."""
+        self._sweep = Sweep(self._parked, marked)
+        self._moving = Moving(accounts, self._slots, self.tallies, self._parked, marked)
 
     # What is in force.
 
     def put_in_force(self, events: Iterable[Watched]) -> None:
         """Look for these events from now on, and for no others."""
-        self.settle()
+        self.forget_accounts()
         self._reach = Reach(events)
-        self._patterns.clear()
-        self._leads.clear()
+        self._patterns = Patterns(self._reach)
 
     def settle(self) -> None:
         """Add what was gathered to the sums."""
         for account, lead in self._leads.items():
             lead.settle(account)
+        self._parked.settle()
 
     def refresh(self, account: str) -> None:
         """Settle an account, and look anew at how much may come when the next of its transactions does."""
-        lead = self._leads.pop(account, None)
+        slot = self._slots.find(account)
+        if slot is None:
+            return
+        lead = self._leads.pop(account, None) or self._parked.take(slot)
         if lead is not None:
             lead.settle(account)
+        self._parked.forget(slot)
 
     def forget_accounts(self) -> None:
         """Accounts may have other events, and other periods: settle them all, and begin anew."""
         self.settle()
         self._leads.clear()
+        self._parked.clear()
 
     def prune(self, before: Mapping[Series, int]) -> None:
         """Drop the sums of windows that begin before an instant."""
         dropped = {id(tally) for tally in self.tallies.prune(before)}
-        for pattern in self._patterns.values():
-            pattern.forget_cells()
-        for account, lead in list(self._leads.items()):
-            if lead.gathers_in(dropped):
-                lead.settle(account)
-                del self._leads[account]
+        self._patterns.forget_cells()
+        for account in [account for account, lead in self._leads.items() if lead.gathers_in(dropped)]:
+            self.refresh(account)
+        self._parked.drop(dropped)
 
     # What is looked at.
 
@@ -90,27 +113,16 @@ class Lookout:
         turn = Turn(rows, now, past, found_by_check)
         if not self._reach:
             return turn.firings
-        leads = self._leads
-        held: _Held | None = None
-        for row in rows:
-            lead = leads.get(row[_ACCOUNT]) or self._open(row[_ACCOUNT])
-            due: list[Lane] | None = None
-            if held is not None:
-                if held.lead is lead and held.row[_ANSWER_AT] == row[_ANSWER_AT]:
-                    due = held.due
-                else:
-                    self._look(held.lead, held.due, held.row, turn)
-                held = None
-            if not lead.begins <= row[_ANSWER_AT] < lead.ends:
-                self._move(lead, row, turn)
-            due = _count(lead, row, due)
-            if due:  # not before every lane has counted the row: an event may have conditions in several
-                if row[_KEY] == CORRECTION_KEY and (row[CHARGE] < 0 or row[DURATION] < 0):
-                    held = _Held(lead, due, row)
-                else:
-                    self._look(lead, due, row, turn)
-        if held is not None:
-            self._look(held.lead, held.due, held.row, turn)
+        if len(rows) < self.few:
+            self._look_at(rows, range(len(rows)), turn)
+        else:
+            self._park()
+            counted = self._slots.counted(rows)
+            self._parked.grow()
+            self._moving.move(counted, self._patterns, self.few)
+            self._look_at(rows, self._sweep.add(rows, counted, self._patterns, self.few), turn)
+        if len(self._touched) > _APART_AT_MOST:
+            self._park()
         return turn.firings
 
     def sums_of(self, account: str, past: Past, before: int) -> SumsOf:
@@ -123,18 +135,51 @@ class Lookout:
 
     # How.
 
+    def _look_at(self, rows: Sequence[Row], indices: Iterable[int], turn: Turn) -> None:
+        leads = self._leads
+        held: _Held | None = None
+        for index in indices:
+            row = rows[index]
+            lead = leads.get(row[_ACCOUNT]) or self._open(row[_ACCOUNT])
+            due: list[Lane] | None = None
+            if held is not None:
+                if held.place + 1 == index and held.lead is lead and held.row[_ANSWER_AT] == row[_ANSWER_AT]:
+                    due = held.due
+                else:
+                    self._look(held.lead, held.due, held.row, turn)
+                held = None
+            if not lead.begins <= row[_ANSWER_AT] < lead.ends:
+                self._move(lead, row, turn)
+            due = count(lead, row, due)
+            if due:  # not before every lane has counted the row: an event may have conditions in several
+                if row[_KEY] == CORRECTION_KEY and (row[CHARGE] < 0 or row[DURATION] < 0):
+                    held = _Held(lead, due, row, index)
+                else:
+                    self._look(lead, due, row, turn)
+        if held is not None:
+            self._look(held.lead, held.due, held.row, turn)
+
+    def _park(self) -> None:
+        """Park the accounts that something was done with."""
+        for account in self._touched:
+            lead = self._leads.get(account)
+            if lead is not None and lead.parks:
+                self._parked.put(self._slots.slot(account), self._leads.pop(account))
+        self._touched.clear()
+
     def _open(self, account: str) -> Lane:
-        known = self._accounts.accounts[account]
-        kind = self._reach.kind_of(known)
-        pattern = self._patterns.get(kind)
-        if pattern is None:
-            pattern = self._patterns[kind] = Pattern(self._reach.events_of(known))
-        lead = self._leads[account] = pattern.lead()
+        """Take up the lanes of an account that is parked, or begin some."""
+        lead = self._parked.take(self._slots.slot(account))
+        if lead is None:
+            lead = lead_in(self._patterns.of(self._accounts.accounts[account]).nowhere)
+        self._leads[account] = lead
+        self._touched.append(account)
         return lead
 
     def _move(self, lead: Lane, row: Row, turn: Turn) -> None:
         """Gather around the instant of a row from now on."""
         account, tallies, past, before = row[_ACCOUNT], self.tallies, turn.past, row[0]
+        self._touched.append(account)
         lead.settle(account)
         clock = self._accounts.clocks.of(self._accounts.accounts[account])
         cell = lead.cell.pattern.cell(clock, row[_ANSWER_AT], tallies)
@@ -151,6 +196,7 @@ class Lookout:
     def _look(self, lead: Lane, due: list[Lane], row: Row, turn: Turn) -> None:
         """Something may have become true with a row, in some lanes of its account."""
         account, at = row[_ACCOUNT], row[_ANSWER_AT]
+        self._touched.append(account)
         lead.settle(account)
         sums, exposure = self.sums_of(account, turn.past, row[0]), turn.exposure(self._accounts, account, row[0] + 1)
         for _, event in sorted({event.id: event for lane in due for event, _ in lane.plan.conditions}.items()):
@@ -184,31 +230,3 @@ class Lookout:
             if not self._marks.has_all(event.id, account, judgement):
                 unseen.add(event.id)
         return unseen
-
-
-def _count(lead: Lane, row: Row, due: list[Lane] | None) -> list[Lane] | None:
-    """Count a row in the lanes of its account that it belongs to; those to be looked at, with the ones that are due
-    already."""
-    charge, duration_us = row[CHARGE], row[DURATION]
-    lane: Lane | None = lead
-    while lane is not None:
-        plan, closely = lane.plan, lane.closely
-        near = closely is not None and closely.count(charge)
-        if plan.charges:
-            lane.charge_micros = total = lane.charge_micros + charge
-            near = near or total > lane.charge_room or charge < 0  # below 0: what held may not hold now
-        if duration_us:
-            if plan.minutes:
-                lane.duration_us = total = lane.duration_us + duration_us
-                near = near or total > lane.duration_room or duration_us < 0
-            if plan.calls:
-                lane.calls = total = lane.calls + (1 if duration_us > 0 else -1)
-                near = near or total > lane.calls_room or duration_us < 0
-        if near and not any(one is lane for one in due or ()):
-            due = [*(due or ()), lane]
-        lane = lane.after
-        while lane and not (
-            matches(row) if (matches := lane.plan.matches) else row[lane.plan.column] == lane.plan.wanted
-        ):
-            lane = lane.after
-    return due

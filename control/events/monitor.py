@@ -20,6 +20,7 @@ from control.events.past import StoredPast
 from control.events.tallies import EVERY_ID, Past, Series
 from control.events.watched import Reach, Watched, accounts_of, watched
 from rating.account import Account
+from rating.account_slots import AccountSlots
 from rating.store.batch import Row
 from rating.store.partitions import last_id
 
@@ -43,13 +44,14 @@ class Recheck(msgspec.Struct):
 class EventMonitor:
     """Looks at transactions, and says what fired. Everything but `prepare` is called in the writer's thread."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, slots: AccountSlots | None = None) -> None:
+        """`slots`: where others keep accounts too; None makes its own."""
         self._accounts = accounts
         self._events: dict[int, Watched] = {}
         self._reach = Reach(())
         self.marks = Marks()
         """For what events have fired."""
-        self._lookout = Lookout(accounts, self.marks)
+        self._lookout = Lookout(accounts, self.marks, slots)
         self._tallies = self._lookout.tallies
 
     # What is in force.

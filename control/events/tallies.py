@@ -91,6 +91,13 @@ class Tallies:
             found = tally.sums[account] = past.sums(account, filters, tally.start, end, before).of(measure)
         return found
 
+    def known_sums(self, tally: Tally, accounts: Iterable[str]) -> list[int | None]:
+        """The sums of accounts in a window; None where the past would have to be asked."""
+        sums = tally.sums
+        if tally.whole and not self._unsure:
+            return [sums.get(account, 0) for account in accounts]
+        return [sums.get(account, 0 if self._is_known(tally, account) else None) for account in accounts]
+
     def knows(self, series: Series, since: int, accounts: Collection[str] | None) -> bool:
         """Whether everything of these accounts (or of all) since an instant is here."""
         return not self._unsure and any(

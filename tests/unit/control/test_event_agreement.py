@@ -4,6 +4,7 @@ An event is judged with each transaction, in the order in which they were stored
 instant of its answer. So a record that makes conditions of several periods hold makes the event fire in its own only.
 """
 
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Any, Final
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from control.events import event_rows
+from control.events.lookout import Lookout
 from rating.store.batch import CORRECTION_KEY
 from tests.builders import an_account, micros
 from tests.event_site import UNIT, EventSite
@@ -249,13 +251,21 @@ def firings(site: EventSite, event: int) -> set[tuple[str, int, int, str, str]]:
     }
 
 
-relaxed = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+relaxed = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def charged_again(call: Call, charge: int) -> tuple[Call, Call]:
     """What takes a call's charge back, and what is charged instead."""
     taken_back = {"charge": -call["charge"], "duration_us": -call["duration_us"], "key": CORRECTION_KEY}
     return call | taken_back, call | {"charge": charge, "key": CORRECTION_KEY}
+
+
+@pytest.fixture(params=[1, 99], scope="module", autouse=True)
+def added(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Transactions are added at once, or one by one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lookout, "few", request.param)
+        yield
 
 
 @relaxed
