@@ -8,8 +8,6 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from access.orders import Action, Order, State
 from access.target import Target
 from control import audit, bars
@@ -28,6 +26,7 @@ from control.events.past import StoredPast
 from control.ledger.entry import Entry, Kind
 from control.responses import Responder
 from rating.account import Account
+from rating.account_slots import AccountSlots
 from rating.cdr import MICROS
 from rating.store.account_list import lines_with_services
 from rating.store.batch import Row
@@ -53,22 +52,24 @@ class AccountControl:
         exposure_of: Callable[[str], int],
         breaker: Breaker,
         periodic_check_s: int,
+        slots: AccountSlots | None = None,
     ) -> None:
         """`exposure_of`: what an account owes now, micro-units; `periodic_check_s`: how often events are checked that
-        do not say it themselves."""
+        do not say it themselves; `slots`: the counters', which look at the same transactions."""
         self._accounts = accounts
         self.exposure_of: Final = exposure_of
         self._breaker = breaker
         self._periodic_check_s = periodic_check_s
         self._view = Accounts({}, {}, exposure_of, self._limit_of)
-        self.monitor = EventMonitor(self._view)
+        self.monitor = EventMonitor(self._view, slots)
         self._responder = Responder(breaker, self._set_limit)
         self._definitions: dict[int, EventDefinition] = {}
         self._pruned_at = 0
 
     def load(self, cx: sqlite3.Connection, now: int) -> None:
         """Stand where the store is, at the start."""
-        self._view.accounts, self._view.opened_at = self._accounts(), event_rows.opened_at(cx)
+        self._view.accounts = self._accounts()
+        self._view.opened_at = event_rows.opened_at(cx, self._view.accounts)
         self.monitor.load(cx, now)
         self._definitions = {event.id: event.definition for event in event_rows.list_events(cx)}
 
@@ -91,8 +92,8 @@ class AccountControl:
         accounts = self._accounts()
         for number, limit in cx.execute("SELECT account, credit_limit_micros FROM accounts WHERE shard = 0"):
             if number in accounts and accounts[number].credit_limit_micros != limit:
-                accounts[number] = msgspec.structs.replace(accounts[number], credit_limit_micros=limit)
-        for number in self.monitor.follow(self._accounts(), event_rows.opened_at(cx)):
+                accounts[number] = accounts[number].with_terms(credit_limit_micros=limit)
+        for number in self.monitor.follow(accounts, event_rows.opened_at(cx, accounts)):
             self._recheck(cx, number, "the credit limit was changed", now)
 
     def tick(self, cx: sqlite3.Connection, now: int) -> int | None:
@@ -268,7 +269,7 @@ class AccountControl:
 
     def _set_limit(self, account: str, micros: int) -> None:
         accounts: dict[str, Any] = self._accounts()
-        accounts[account] = msgspec.structs.replace(accounts[account], credit_limit_micros=micros)
+        accounts[account] = accounts[account].with_terms(credit_limit_micros=micros)
         view: Mapping[str, Account] = self._view.accounts
         if view is not accounts and isinstance(view, dict):
             view[account] = accounts[account]

@@ -229,7 +229,7 @@ def tell_confirmed(cx: sqlite3.Connection, account: str, firing: int, now: int) 
     for alert in stored.definition.alert:
         if alert.when == "confirmed":
             alert_rows.queue(
-                cx, Account(*row), facts, by=Medium(alert.by), to=alert.to, cause=cause_of(firing), now=now,
+                cx, Account.of(*row), facts, by=Medium(alert.by), to=alert.to, cause=cause_of(firing), now=now,
                 firing=firing,
             )  # fmt: skip
 

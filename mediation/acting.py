@@ -121,6 +121,7 @@ async def acting_on(
         lambda account: exposure.of(account, clock()),
         Breaker(settings.breaker.orders, settings.breaker.per_s),
         settings.periodic_check_s,
+        counters.slots,
     )
     await store.transact(lambda cx: control.load(cx, clock()))
     sessions = LiveSessions(await store.read(session_rows.all_live))

@@ -2,9 +2,10 @@
 
 import msgspec
 
-from rating.directory import ALWAYS, Directory, TariffBook, TariffVersion
+from rating.directory import Directory, TariffBook, TariffVersion
+from rating.line_services import ALWAYS
 from rating.rater import Rater
-from rating.store.port import Provisioned
+from rating.store.provisioned import Provisioned
 from rating.tariff import TariffText, parse_tariff
 
 
@@ -25,10 +26,8 @@ class DirectoryBuilder:
     def build(self, provisioned: Provisioned) -> Directory:
         """The directory of all accounts, lines and tariffs. Raises TariffError for a stored tariff that a newer
         program refuses."""
-        currencies = {account.currency for account in provisioned.accounts}
         versions = [
-            self._version(number, text, provisioned.conversions.get(number, {}), currencies)
-            for number, text in provisioned.tariffs
+            self._version(number, text, provisioned.conversions.get(number, {})) for number, text in provisioned.tariffs
         ]
         self._versions = {version.id: version for version in versions}
         return Directory(
@@ -40,21 +39,17 @@ class DirectoryBuilder:
             provisioned.numbers,
         )
 
-    def _version(
-        self, number: int, text: TariffText, conversions: dict[str, int], currencies: set[str]
-    ) -> TariffVersion:
+    def _version(self, number: int, text: TariffText, conversions: dict[str, int]) -> TariffVersion:
         version = self._versions.get(number)
         if version is None:
             tariff = parse_tariff(text)
             valid_from_at = ALWAYS if tariff.valid_from_at is None else tariff.valid_from_at
             version = TariffVersion(number, tariff.name, valid_from_at, Rater(tariff))
-        # A rater for each currency that an account has: the others would take memory for nothing.
-        wanted = {currency: own for currency, own in conversions.items() if currency in currencies}
-        if wanted.keys() == version.converted.keys():
+        if conversions.keys() == version.converted.keys():
             return version
         tariff = version.rater.tariff
         converted = {
             currency: TariffVersion(own, tariff.name, version.valid_from_at, Rater(tariff, currency))
-            for currency, own in wanted.items()
+            for currency, own in conversions.items()
         }
         return msgspec.structs.replace(version, converted=converted)

@@ -17,8 +17,8 @@ from mediation.pipeline.front import Front
 from mediation.pipeline.seam import Follow, Followed, OtherSide, Piece, Prepared, prepared_of
 from rating.directory import Directory
 from rating.store.errors import StoreError
-from rating.store.provisioning import provisioned
-from rating.store.sqlite import connect_reader
+from rating.store.provisioning import at_one_moment, provisioned_to_guide
+from rating.store.read_only import connect_reader
 from rating.tariff import TariffError
 
 
@@ -28,34 +28,40 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with socket.socket(fileno=int(sys.argv[1])) as connection:
-        serve(OtherSide(connection))
+        problem = serve(OtherSide(connection))
+    sys.exit(problem)
 
 
-def serve(daemon: OtherSide) -> None:
-    """Answer every message, in order, until there is nobody any more who asks."""
+def serve(daemon: OtherSide) -> str | None:
+    """Answer every message, in order, until there is nobody any more who asks, or nothing to rate by: why, in words."""
     builder = DirectoryBuilder(None)
     front = Front(Directory())
     formats = SourceFormats()
     while (message := daemon.next()) is not None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             if isinstance(message, Follow):
-                daemon.answer(_follow(message, builder, front, formats))
+                followed = _follow(message, builder, front, formats)
+                daemon.answer(followed)
+                if followed.problem is not None:
+                    return followed.problem
             else:
                 daemon.answer(_prepare(message, front, formats))
+    return None
 
 
 def _follow(follow: Follow, builder: DirectoryBuilder, front: Front, formats: SourceFormats) -> Followed:
+    """If there is a problem, there is no directory any more."""
     try:
         with contextlib.closing(connect_reader(Path(follow.store))) as cx:
-            there = provisioned(cx, for_rating=True)
-        builder.use_default_tariff(follow.default_tariff)
-        gc.unfreeze()
-        front.directory = builder.build(there)
+            builder.use_default_tariff(follow.default_tariff)
+            gc.unfreeze()
+            front.directory = Directory()  # nothing is asked meanwhile, and two would take twice the memory
+            with at_one_moment(cx):
+                front.directory = builder.build(provisioned_to_guide(cx))
     except (StoreError, TariffError) as error:
         return Followed(str(error))
     front.oldest_at = follow.oldest_at
     formats.use_plans(follow.plans)
-    del there
     gc.collect()
     gc.freeze()  # the directory stays until the next import: nothing to look for in it
     gc.disable()  # batches are no cycles, and go by their reference counts

@@ -16,7 +16,8 @@ from mediation.pipeline.owner import StoreOwner
 from rating.account import Account
 from rating.counters import Counters
 from rating.directory import Directory
-from rating.store.port import Noted, Provisioned, Store, unnoted
+from rating.store.port import Noted, Store, unnoted
+from rating.store.provisioned import Provisioned
 from rating.store.retired import retired_sums
 from rating.tariff import Tariff, TariffText, parse_tariff
 
@@ -103,7 +104,8 @@ class Provisions:
     async def _built(self) -> Directory:
         """Of what is in the store now. Other processes rate by it from before the end on: what they make of an account
         that is new waits for the end of the import, as its caller stands still."""
-        provisioned = await self._store.provisioned(with_lines=self._builder.guides)
+        known = self._front.directory.accounts  # most stay what they are: a million twice would take much memory
+        provisioned = await self._store.provisioned(with_lines=self._builder.guides, known=known)
         built, _ = await asyncio.gather(
             asyncio.to_thread(self._builder.build, provisioned), self._elsewhere(self._builder.default_tariff)
         )

@@ -5,25 +5,21 @@ Held in memory, for reading only; made anew from the store's rows when something
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 
-from rating.account import Account, Line
+from rating.account import Account
 from rating.allowances.parts import Parts, parts_of
 from rating.allowances.rules import Rules
 from rating.calendar import AccountCalendar
-from rating.cdr import CDR, MICROS, UNIT_TYPES
+from rating.cdr import CDR, UNIT_TYPES
+from rating.line_services import LineService, Terms
 from rating.rater import Rater
 from rating.stretches import Stretch
 
 _PAID_BY_CALLED: Final = frozenset({"collect", "toll-free"})
 _PAID_BY_THIRD: Final = frozenset({"calling-card", "third-number"})
-
-ALWAYS: Final = -(1 << 62)
-"""Before every instant."""
 
 
 class TariffVersion(msgspec.Struct, frozen=True, gc=False):
@@ -76,19 +72,8 @@ class TariffBook:
         return sum(map(len, self._versions.values()))
 
 
-class LineService(msgspec.Struct, frozen=True, gc=False):
-    """A service of a line with the account that has it, ready for rating."""
-
-    line: str
-    account: str
-    provider: str
-    service: str
-    from_at: int
-    """µs UTC, or `ALWAYS`."""
-    tariff: str | None
-    """The line's tariff, else its account's, else the default."""
-    currency: str
-    """Of the account."""
+Payer = Account | LineService
+"""Whoever says which account it is, and by which clock its periods are."""
 
 
 class Directory:
@@ -97,14 +82,14 @@ class Directory:
     def __init__(
         self,
         accounts: Iterable[Account] = (),
-        lines: Iterable[Line] = (),
+        lines: Iterable[LineService] = (),
         tariffs: TariffBook | None = None,
         default_tariff: str | None = None,
         favourites: Mapping[str, tuple[str, ...]] | None = None,
         numbers: int | None = None,
     ) -> None:
-        """`favourites`: the favourite numbers of accounts that have some, in their order; `numbers`: how many numbers
-        have lines, if these are not given because nothing is to be guided."""
+        """Accounts and lines are gone through once. `favourites`: the favourite numbers of accounts that have some, in
+        their order; `numbers`: how many numbers have lines, if these are not given because nothing is to be guided."""
         self.accounts = {account.account: account for account in accounts}
         self.tariffs = tariffs or TariffBook()
         self.default_tariff = default_tariff
@@ -112,23 +97,12 @@ class Directory:
         self._calendars: dict[tuple[str, int], AccountCalendar] = {}
         # Nearly every line has one row: it is found without a list around it, which would have to be fetched too.
         self._by_line: dict[str, LineService | list[LineService]] = {}
-        for line in lines:
-            account = self.accounts[line.account]
-            entry = LineService(
-                line.line,
-                account.account,
-                line.provider,
-                line.service,
-                _midnight(line.from_on, account.timezone),
-                line.tariff or account.tariff or default_tariff,
-                account.currency,
-            )
-            known = self._by_line.setdefault(line.line, entry)
+        for entry in lines:
+            known = self._by_line.setdefault(entry.line, entry)
             if isinstance(known, list):
                 known.append(entry)
             elif known is not entry:
-                self._by_line[line.line] = [known, entry]
-
+                self._by_line[entry.line] = [known, entry]
         self.numbers = len(self._by_line) if numbers is None else numbers
         """How many numbers have lines."""
 
@@ -145,7 +119,7 @@ class Directory:
         if entry is None:
             return None
         if type(entry) is LineService:
-            if entry.from_at <= cdr.answer_at and (cdr.service is None or cdr.service == entry.service):
+            if entry.from_at <= cdr.answer_at and (cdr.service is None or cdr.service == entry.terms.service):
                 return entry
             return None
         assert isinstance(entry, list)
@@ -154,23 +128,25 @@ class Directory:
     def terms_of(self, line: str, account: str, service: str, at: int) -> tuple[str | None, str]:
         """The tariff that an account's calls on a line are rated by, by the line's row of the service that holds at an
         instant (µs UTC), and the account's currency: for calls that were guided when perhaps the line was another's."""
+        known: Terms | Account | None = None
         entry = self._by_line.get(line, ())
         if isinstance(entry, LineService):  # nearly every line
-            if entry.account == account and entry.service == service and entry.from_at <= at:
-                return entry.tariff, entry.currency
-        elif had := [e for e in entry if e.account == account and e.service == service and e.from_at <= at]:
-            return max(had, key=lambda e: e.from_at).tariff, self.accounts[account].currency
-        known = self.accounts[account]
+            if entry.account == account and entry.terms.service == service and entry.from_at <= at:
+                known = entry.terms
+        elif had := [e for e in entry if e.account == account and e.terms.service == service and e.from_at <= at]:
+            known = max(had, key=lambda e: e.from_at).terms
+        if known is None:
+            known = self.accounts[account]
         return known.tariff or self.default_tariff, known.currency
 
-    def parts_of(self, rules: Rules, cdr: CDR, account: str, stretches: Sequence[Stretch]) -> Parts:
-        """What the charge of a call of an account is made of, for the rules of its tariff to reduce it."""
-        clock = self.accounts[account].timezone, self.accounts[account].cycle_day
+    def parts_of(self, rules: Rules, cdr: CDR, payer: Payer, stretches: Sequence[Stretch]) -> Parts:
+        """What the charge of a call is made of, for the rules of its tariff to reduce it."""
+        clock = payer.clock
         calendar = self._calendars.get(clock)
         if calendar is None:
             calendar = self._calendars[clock] = AccountCalendar(*clock)
         other = cdr.calling if cdr.type in _PAID_BY_CALLED else cdr.called
-        numbers = self._favourites.get(account, ())
+        numbers = self._favourites.get(payer.account, ())
         return parts_of(
             stretches,
             calendar.month(cdr.answer_at)[0],
@@ -185,11 +161,5 @@ def _choose(entries: list[LineService], cdr: CDR) -> LineService | None:
     had = [entry for entry in entries if entry.from_at <= cdr.answer_at]
     if not had:
         return None
-    service = had[0].service if cdr.service is None else cdr.service
-    return max((e for e in had if e.service == service), key=lambda entry: entry.from_at, default=None)
-
-
-def _midnight(day: str, timezone: str) -> int:
-    if not day:
-        return ALWAYS
-    return int(datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(timezone)).timestamp()) * MICROS
+    service = had[0].terms.service if cdr.service is None else cdr.service
+    return max((e for e in had if e.terms.service == service), key=lambda entry: entry.from_at, default=None)

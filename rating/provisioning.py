@@ -92,7 +92,7 @@ def read_accounts(text: str, currencies: Callable[[str], str | None] = lambda _:
     accounts: dict[str, Account] = {}
     zones = available_timezones() - NO_ZONES
     for row in _rows(text, ACCOUNT_COLUMNS, ACCOUNT_OPTIONAL, errors):
-        account = Account(
+        account = Account.of(
             account=row.required("account"),
             name=row.required("name"),
             email=row.parsed("email", _email, None),

@@ -61,7 +61,9 @@ class Repricer:
         if version is not None and version.rater.rules is not None:
             _, stretches = version.rater.charge_in_parts(cdr, row[_PROVIDER], row[_SERVICE])
             if stretches:
-                parts = self._directory.parts_of(version.rater.rules, cdr, row[_ACCOUNT], stretches)
+                parts = self._directory.parts_of(
+                    version.rater.rules, cdr, self._directory.accounts[row[_ACCOUNT]], stretches
+                )
         return Correction(
             row[_ID], self._month_of(row[_START_AT]), charge.charge_micros, None if version is None else version.id,
             charge.billed_s, charge.destination, charge.place_called, parts,

@@ -14,7 +14,8 @@ from mediation.formats.ndjson import parse_line
 from mediation.pipeline.front import Front
 from rating.account import Account, Line
 from rating.cdr import CDR, MICROS
-from rating.directory import ALWAYS, Directory, TariffBook, TariffVersion
+from rating.directory import Directory, TariffBook, TariffVersion
+from rating.line_services import ALWAYS, LineService, LineServices
 from rating.rater import Rater
 from rating.store.batch import COLUMNS, Batch, Position, Row, key_of
 from rating.tariff import TariffText, parse_tariff
@@ -84,7 +85,7 @@ def an_account(account: str = ACCOUNT, **fields: Any) -> Account:
         "agent": None,
         "cycle_day": 1,
     }
-    return Account(account=account, **values | fields)
+    return Account.of(account=account, **values | fields)
 
 
 def a_line(line: str = CALLING, **fields: Any) -> Line:
@@ -107,6 +108,19 @@ def a_tariff_version(number: int, text: TariffText) -> TariffVersion:
     return TariffVersion(number, tariff.name, valid_from_at, Rater(tariff))
 
 
+def services(lines: Iterable[Line], *accounts: Account) -> list[LineService]:
+    """The services of lines as the store tells them, with what the accounts have that pay for them."""
+    payers, made = {account.account: account for account in accounts}, LineServices().made
+    numbers = {account.account: number for number, account in enumerate(accounts, 1)}
+    return [
+        made(
+            line.line, line.account, numbers[line.account], line.from_on, line.provider, line.service,
+            line.tariff or payer.tariff, payer.currency, payer.timezone, payer.cycle_day,
+        )
+        for line, payer in ((line, payers[line.account]) for line in lines)
+    ]  # fmt: skip
+
+
 def a_directory(
     accounts: Iterable[Account] | None = None,
     lines: Iterable[Line] | None = None,
@@ -116,9 +130,10 @@ def a_directory(
 ) -> Directory:
     """One account with one line and one tariff, but for what is given; tariffs are numbered from 1."""
     texts = [a_tariff_text()] if tariffs is None else tariffs
+    known = [an_account()] if accounts is None else list(accounts)
     return Directory(
-        [an_account()] if accounts is None else accounts,
-        [a_line()] if lines is None else lines,
+        known,
+        services([a_line()] if lines is None else lines, *known),
         TariffBook(a_tariff_version(number, text) for number, text in enumerate(texts, 1)),
         default_tariff,
         favourites,

@@ -40,4 +40,4 @@ def situation_of(cx: sqlite3.Connection, alert: Alert, orders_of: OrdersOf) -> S
         f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE shard = 0 AND account = ?",  # noqa: S608  # names of columns, no values
         (alert.account,),
     ).fetchone()
-    return Situation(Account(*row), tuple(orders_of(cx, alert)))
+    return Situation(Account.of(*row), tuple(orders_of(cx, alert)))

@@ -140,7 +140,7 @@ def account_of(cx: sqlite3.Connection, number: str) -> Account | None:
         f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE shard = 0 AND account = ?",  # noqa: S608  # names of columns, no values
         (number,),
     ).fetchone()
-    return Account(*row) if row else None
+    return Account.of(*row) if row else None
 
 
 def _change(row: tuple[Any, ...]) -> Change:

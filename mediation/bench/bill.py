@@ -11,7 +11,7 @@ from mediation.bench.sending import Load
 from mediation.bench.site import Site, daemon
 from mediation.failure import Failure
 from rating.store.partitions import last_id
-from rating.store.sqlite import connect_reader
+from rating.store.read_only import connect_reader
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from control.events.definition_json import parse_event
 from mediation.bench.site import Site, account_number
 from mediation.failure import Failure
 from mediation.schema import all_migrations
-from rating.store.sqlite import connect_reader, open_store
+from rating.store.read_only import connect_reader
+from rating.store.sqlite import open_store
 from simulators.load_records import line_number
 
 SECRET: Final = "bench"  # noqa: S105  # of a NAS on loopback that lives for a minute

@@ -17,7 +17,8 @@ from mediation.formats.ndjson import parse_line
 from rating.cdr import CDR
 from rating.store.batch import COLUMN, COLUMNS
 from rating.store.partitions import create_partition, keys_table_of, partitions, table_of
-from rating.store.sqlite import WRITER_PRAGMAS, connect_reader
+from rating.store.read_only import connect_reader
+from rating.store.sqlite import WRITER_PRAGMAS
 from simulators.load_records import LoadSpec, build_bodies, read_prefixes
 
 _LOAD_SEED: Final = 1

@@ -24,7 +24,7 @@ from mediation.bench.sending import Load
 from mediation.bench.site import LINES_OF_CONSOLIDATED, TOKEN, RunningDaemon, Site, account_number, daemon
 from mediation.failure import Failure
 from rating.store.partitions import last_id, partitions, table_of
-from rating.store.sqlite import connect_reader
+from rating.store.read_only import connect_reader
 from simulators.load_client import percentile_ms
 
 TIMES: Final = 10

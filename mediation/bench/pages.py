@@ -21,7 +21,7 @@ from mediation.bench.sending import Load, Sender, sending
 from mediation.bench.site import TOKEN, RunningDaemon, Site, account_number, daemon
 from mediation.failure import Failure
 from rating.store.partitions import last_id
-from rating.store.sqlite import connect_reader
+from rating.store.read_only import connect_reader
 from simulators.load_client import percentile_ms
 
 _CUSTOMERS: Final = 20

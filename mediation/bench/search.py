@@ -24,7 +24,7 @@ from mediation.bench.sending import Load, sending
 from mediation.bench.site import Site, account_number, daemon
 from rating.search.search import find_transaction
 from rating.store.partitions import last_id
-from rating.store.sqlite import connect_reader
+from rating.store.read_only import connect_reader
 from simulators.load_records import line_number
 
 _ACCOUNT_CALLS: Final = 100

@@ -16,7 +16,8 @@ from mediation.failure import Failure
 from mediation.schema import all_migrations
 from rating.cdr import MICROS
 from rating.store.connection import explained
-from rating.store.sqlite import check_schema, connect_reader
+from rating.store.read_only import connect_reader
+from rating.store.sqlite import check_schema
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 

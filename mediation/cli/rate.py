@@ -12,8 +12,8 @@ import msgspec
 from mediation.cli.options import add_command, add_json_anyway
 from mediation.formats.ndjson import Unreadable, parse_line
 from rating.cdr import CDR
-from rating.directory import ALWAYS
 from rating.explanation import Explanation, as_json
+from rating.line_services import ALWAYS
 from rating.rater import Rater
 from rating.tariff import TariffError, parse_tariff, read_tariff_text
 

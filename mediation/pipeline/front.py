@@ -11,7 +11,8 @@ from msgspec.structs import astuple
 from mediation.formats import Parse, Unreadable
 from rating.allowances.rules import Rules
 from rating.cdr import CDR, MICROS
-from rating.directory import Directory, LineService
+from rating.directory import Directory
+from rating.line_services import LineService
 from rating.rater import Charge, Rater
 from rating.store.batch import Batch, Position, Row, Suspended, key_of
 from rating.store.partitions import month_bounds, month_of
@@ -116,20 +117,22 @@ class BatchMaker:
         entry = self._directory.guide(cdr)
         if entry is None:
             return "unknown-line", _why_unguided(cdr)
-        version = None if entry.tariff is None else self._directory.tariffs.in_force(entry.tariff, cdr.answer_at)
+        terms = entry.terms
+        tariff = terms.tariff or self._directory.default_tariff
+        version = None if tariff is None else self._directory.tariffs.in_force(tariff, cdr.answer_at)
         if version is None:
             if cdr.quantity_us:
-                return "no-rate", _why_without_tariff(entry)
+                return "no-rate", _why_without_tariff(entry, tariff)
             return self._row(cdr, entry, None, Charge(0, 0, None, cdr.place))
         rater = version.rater
-        if rater.currency != entry.currency:
-            converted = version.in_currency(entry.currency)
+        if rater.currency != terms.currency:
+            converted = version.in_currency(terms.currency)
             if converted is not None:
                 version, rater = converted, converted.rater
             elif cdr.quantity_us:
                 return "no-conversion", _why_unconverted(rater, entry)
         charge = (
-            rater.charge(cdr, entry.provider, entry.service)
+            rater.charge(cdr, terms.provider, terms.service)
             if rater.rules is None
             else self._charge_in_parts(number, rater, rater.rules, cdr, entry)
         )
@@ -140,19 +143,21 @@ class BatchMaker:
 
     def _charge_in_parts(self, number: int, rater: Rater, rules: Rules, cdr: CDR, entry: LineService) -> Charge | str:
         """The charge before the rules, whose parts go along for the store's owner to apply them."""
-        charge, stretches = rater.charge_in_parts(cdr, entry.provider, entry.service)
+        charge, stretches = rater.charge_in_parts(cdr, entry.terms.provider, entry.terms.service)
         if stretches:
-            self.batch.parts[number] = self._directory.parts_of(rules, cdr, entry.account, stretches)
+            self.batch.parts[number] = self._directory.parts_of(rules, cdr, entry, stretches)
         return charge
 
     def _row(self, cdr: CDR, entry: LineService, tariff: int | None, charge: Charge) -> Row:
-        """The order is that of `rating.store.batch.COLUMNS`."""
+        """The order is that of `rating.store.batch.COLUMNS`; behind them `ACCOUNT_NUMBER`."""
+        terms = entry.terms
         return [
             None, self.batch.source, cdr.id, cdr.start_at, cdr.offset_min, cdr.answer_at, cdr.duration_us,
-            cdr.calling, cdr.called, entry.line, entry.account, entry.provider, entry.service,
+            cdr.calling, cdr.called, entry.line, entry.account, terms.provider, terms.service,
             0 if cdr.service is None else 1, cdr.type, cdr.units, cdr.device,
             charge.destination, charge.place_called, charge.charge_micros, tariff, charge.billed_s,
             self.batch.arrived_at, _detail(cdr), key_of(self.batch.source, cdr.id, cdr.start_at),
+            entry.number,
         ]  # fmt: skip
 
     def _suspend(self, cdr: CDR, number: int, reason: str, detail: str) -> Suspended:
@@ -216,14 +221,14 @@ def _why_unguided(cdr: CDR) -> str:
 
 
 def _why_unconverted(rater: Rater, entry: LineService) -> str:
-    tariff = rater.tariff
+    tariff, currency = rater.tariff, entry.terms.currency
     return (
-        f"tariff {tariff.name} is in {tariff.currency}, account {entry.account} in {entry.currency}, and no"
-        f" conversion is stated: add {entry.currency} to its [conversion] and import it, then recycle"
+        f"tariff {tariff.name} is in {tariff.currency}, account {entry.account} in {currency}, and no"
+        f" conversion is stated: add {currency} to its [conversion] and import it, then recycle"
     )
 
 
-def _why_without_tariff(entry: LineService) -> str:
-    if entry.tariff is None:
+def _why_without_tariff(entry: LineService, tariff: str | None) -> str:
+    if tariff is None:
         return f"neither line {entry.line} nor account {entry.account} nor [rating] default_tariff names a tariff"
-    return f"tariff {entry.tariff} is not in force at the time: import it, then recycle"
+    return f"tariff {tariff} is not in force at the time: import it, then recycle"

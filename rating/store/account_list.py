@@ -46,7 +46,7 @@ def find_accounts(
         " coalesce(?, (SELECT count(*) FROM accounts WHERE shard = 0))",
         (*values, after, limit + 1, there_are),
     ).fetchone()
-    found = [Account(*row) for row in msgspec.json.decode(text)]
+    found = [Account.of(*row) for row in msgspec.json.decode(text)]
     accounts = found[:limit]
     return AccountPage(
         accounts,

@@ -20,7 +20,7 @@ from rating.store.connection import explained
 from rating.store.errors import StoreError
 from rating.store.migrations import schema_numbers
 from rating.store.partitions import last_id, partitions, table_of
-from rating.store.sqlite import connect_reader
+from rating.store.read_only import connect_reader
 from rating.store.syncing import sync_directory
 
 STEP_BYTES: Final = 16 << 20

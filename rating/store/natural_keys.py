@@ -10,6 +10,9 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rating.store.batch import COLUMN, COLUMNS, Row, key_of, keys_after
 from rating.store.partitions import keys_table_of, table_of
 from rating.store.transactions import in_pieces
@@ -72,7 +75,8 @@ class NaturalKeys:
         """Those of the keys that a transaction of the month has."""
         found: set[int] = set()
         for known in self._known(month):
-            found |= known.keys() & keys
+            if not known.keys().isdisjoint(keys):
+                found |= known.keys() & keys
         if month in self._stored:
             ordered = sorted(keys)  # neighbours are on one page
             for first, end in in_pieces(len(ordered)):
@@ -132,7 +136,7 @@ class NaturalKeys:
             values = ", ".join(["(?, ?)"] * (end - first))
             cx.execute(
                 f"INSERT INTO {table} (key, id) VALUES {values} ON CONFLICT DO NOTHING",  # names of ours
-                [number for key in some[first:end] for number in (key, moving.keys[key])],
+                some[first:end].ravel().tolist(),
             )
         self._moved = len(some)
         if moving.done + self._moved == len(moving.ordered):
@@ -185,9 +189,12 @@ class _Moving:
 
     def __init__(self, month: int, keys: dict[int, int]) -> None:
         self.month, self.keys = month, keys
-        self.ordered = sorted(keys)
+        # By their number at once: to look one after the other up in that order would wait for memory each time.
+        found = np.array((list(keys), list(keys.values())), np.int64)
+        self.ordered: NDArray[np.int64] = found.T[np.argsort(found[0])]
+        """Each with its transaction."""
         self.done = 0
-        self.upto_id = max(keys.values())
+        self.upto_id = int(found[1].max())
 
 
 def _note(cx: sqlite3.Connection, month: int, upto_id: int) -> None:

@@ -3,11 +3,10 @@
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-import msgspec
-
-from rating.account import Account, Line
+from rating.account import Account
 from rating.store.batch import Batch, Row
 from rating.store.intake import Admission
+from rating.store.provisioned import Provisioned
 from rating.store.recycling import Readmission, Retried
 from rating.store.rerating import Correction, Rerated, Run
 from rating.store.retiring import Done, Step
@@ -25,20 +24,6 @@ transaction."""
 
 def unnoted(_cx: Any, _number: int) -> None:
     """Nobody wants to know of an import."""
-
-
-class Provisioned(msgspec.Struct):
-    """Everything the directory is made of."""
-
-    accounts: list[Account]
-    lines: list[Line]
-    tariffs: list[tuple[int, TariffText]]
-    conversions: dict[int, dict[str, int]] = {}
-    """Of tariffs, by number, the numbers that they have where their charges are in another currency."""
-    favourites: dict[str, tuple[str, ...]] = {}
-    """Numbers that accounts call for less."""
-    numbers: int | None = None
-    """How many numbers have lines, where `lines` was not asked for."""
 
 
 Replay = tuple[int, str, int, int, int]
@@ -81,8 +66,9 @@ class Store(Protocol):
     async def positions(self, source: int) -> dict[str, dict[str, object]]:
         """Of each epoch the last sequence and the gaps."""
 
-    async def provisioned(self, *, with_lines: bool = True) -> Provisioned:
-        """Everything that is provisioned; without lines, how many numbers have some."""
+    async def provisioned(self, *, with_lines: bool = True, known: Mapping[str, Account] | None = None) -> Provisioned:
+        """Everything that is provisioned; without lines, how many numbers have some. Accounts that are as they are
+        `known` are those very ones."""
 
     async def import_accounts(self, text: str, now: int, noted: Noted = unnoted) -> int:
         """Import an accounts.csv, all or nothing; how many. Raises ProvisioningError."""

@@ -1,88 +1,110 @@
 """The SQL of what is provisioned: accounts, lines, and tariffs with all their versions."""
 
+import contextlib
 import sqlite3
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any, Final
 
 import msgspec
 
-from rating.account import Account, Line
+from rating.account import COLUMNS, Account, AccountTerms, Line, contact_of
+from rating.line_services import LineService, LineServices
 from rating.store import snapshots
 from rating.store.partitions import SEGMENT_BITS, id_ranges, last_id, table_of
-from rating.store.port import Provisioned
+from rating.store.provisioned import Provisioned
 from rating.tariff import Tariff, TariffText
 
-_ACCOUNT_COLUMNS: Final = tuple(Account.__struct_fields__)
-ACCOUNT_COLUMNS: Final = ", ".join(_ACCOUNT_COLUMNS)
+ACCOUNT_COLUMNS: Final = ", ".join(COLUMNS)
 LINE_COLUMNS: Final = ", ".join(Line.__struct_fields__)
 
 
-_OF_RATING: Final = frozenset(
-    {"account", "currency", "timezone", "credit_limit_micros", "tariff", "cycle_day", "segment"}
-)
-"""Columns of an account; the others say whose it is, and where to write to it."""
-
-
-def provisioned(cx: sqlite3.Connection, *, for_rating: bool = False, with_lines: bool = True) -> Provisioned:
-    """Everything that is provisioned; `for_rating`, accounts have no names and addresses."""
-    accounts = get_accounts(cx, for_rating=for_rating)
-    there = Provisioned(accounts, [], tariffs_in_force(cx), conversions(cx), get_favourites(cx))
-    if with_lines:
-        there.lines = get_lines(cx, {account.account: account.account for account in accounts})
-    else:
-        (there.numbers,) = cx.execute("SELECT count(DISTINCT line) FROM lines").fetchone()
+def provisioned(
+    cx: sqlite3.Connection, *, with_lines: bool = True, known: Mapping[str, Account] | None = None
+) -> Provisioned:
+    """Everything that is provisioned; without lines, how many numbers have some. Accounts that are as they are `known`
+    are those very ones."""
+    with at_one_moment(cx):
+        there = Provisioned(get_accounts(cx, known), [], tariffs_in_force(cx), conversions(cx), get_favourites(cx))
+        if with_lines:
+            there.lines = list(get_lines(cx, {account.account: account.account for account in there.accounts}))
+        else:
+            (there.numbers,) = cx.execute("SELECT count(DISTINCT line) FROM lines").fetchone()
     return there
 
 
+def provisioned_to_guide(cx: sqlite3.Connection) -> Provisioned:
+    """What records are guided and rated by, without accounts. Its lines are read while one goes through them: meanwhile
+    hold the connection `at_one_moment`."""
+    return Provisioned([], get_lines(cx), tariffs_in_force(cx), conversions(cx), get_favourites(cx))
+
+
+@contextlib.contextmanager
+def at_one_moment(cx: sqlite3.Connection) -> Iterator[None]:
+    """What is read is that of one moment, whatever others commit."""
+    cx.execute("SAVEPOINT one_moment")  # within another transaction, too
+    try:
+        yield
+    finally:
+        cx.execute("RELEASE one_moment")
+
+
 def put_accounts(cx: sqlite3.Connection, accounts: Iterable[Account], now: int) -> None:
-    """Add accounts, or replace what is known of them (all but when they were opened).
+    """Add accounts, or replace what is known of them (all but their number, and when they were opened).
 
     If the zone or cycle day of one has changed, the counters' snapshot has other periods than the account: it goes.
     """
     accounts = list(accounts)
-    clocks = {
-        account: (timezone, cycle_day)
-        for account, timezone, cycle_day in cx.execute("SELECT account, timezone, cycle_day FROM accounts")
-    }
-    if any(clocks.get(a.account, (a.timezone, a.cycle_day)) != (a.timezone, a.cycle_day) for a in accounts):
+    clocks = {account.account: account.clock for account in accounts}
+    known, moved = set(), False
+    for account, *clock in cx.execute("SELECT account, timezone, cycle_day FROM accounts"):
+        if account in clocks:
+            known.add(account)
+            moved |= clocks[account] != tuple(clock)
+    if moved:
         snapshots.discard(cx)
-    assignments = ", ".join(f"{name} = excluded.{name}" for name in _ACCOUNT_COLUMNS[1:])
+    (last,) = cx.execute("SELECT coalesce(max(number), 0) FROM accounts").fetchone()
+    numbers = count(last + 1)
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])
     cx.executemany(
-        f"INSERT INTO accounts (shard, opened_at, {', '.join(_ACCOUNT_COLUMNS)})"
-        f" VALUES (0, ?, {', '.join('?' * len(_ACCOUNT_COLUMNS))})"
+        f"INSERT INTO accounts (shard, opened_at, number, {', '.join(COLUMNS)})"
+        f" VALUES (0, ?, ?, {', '.join('?' * len(COLUMNS))})"
         f" ON CONFLICT (shard, account) DO UPDATE SET {assignments}",
-        ((now, *(getattr(account, name) for name in _ACCOUNT_COLUMNS)) for account in accounts),
+        (
+            (now, 0 if account.account in known else next(numbers), *(getattr(account, name) for name in COLUMNS))
+            for account in accounts
+        ),
     )
 
 
-def get_accounts(cx: sqlite3.Connection, *, for_rating: bool = False) -> list[Account]:
-    """All accounts; `for_rating` without what rating does not need."""
-    columns = ACCOUNT_COLUMNS
-    if for_rating:
-        left_out = {"name": "''"}
-        columns = ", ".join(c if c in _OF_RATING else left_out.get(c, "NULL") for c in _ACCOUNT_COLUMNS)
-    # Equal texts are one: of hundreds of thousands of accounts most share their currency, zone and tariff.
-    same: dict[Any, Any] = {}
-    once = same.setdefault
-    return [
-        Account(
-            account, name, email, once(currency, currency), once(timezone, timezone), credit_limit,
-            once(tariff, tariff), once(agent, agent), cycle_day, fax, pager, phone, once(language, language),
-            once(segment, segment),
-        )
-        for (
-            account, name, email, currency, timezone, credit_limit, tariff, agent, cycle_day, fax, pager, phone,
-            language, segment,
-        ) in cx.execute(f"SELECT {columns} FROM accounts")
-    ]  # fmt: skip
+def get_accounts(cx: sqlite3.Connection, known: Mapping[str, Account] | None = None) -> list[Account]:
+    """All accounts. Those that are as they are `known` are those very ones, and take no memory again."""
+    # Equal texts are one, and so are equal terms: hundreds of thousands of accounts share those of some others.
+    texts: dict[Any, Any] = {}
+    shared: dict[AccountTerms, AccountTerms] = {}
+    had = (known or {}).get
+    found = []
+    for account, name, email, fax, pager, phone, *own in cx.execute(
+        f"SELECT account, name, email, fax, pager, phone, {', '.join(AccountTerms.__struct_fields__)} FROM accounts"
+    ):
+        terms = AccountTerms(*own)
+        kept = shared.get(terms)
+        if kept is None:
+            kept = AccountTerms(*(texts.setdefault(one, one) for one in own))
+            shared[kept] = kept
+        read = Account(account, name, kept, contact_of(email, fax, pager, phone))
+        was = had(account)
+        found.append(was if was is not None and was == read else read)
+    return found
 
 
 def charged_otherwise(cx: sqlite3.Connection, accounts: Iterable[Account]) -> dict[str, str]:
     """Those of some accounts that have transactions in another currency than the one they are given here, with it."""
-    known = dict(cx.execute("SELECT account, currency FROM accounts"))
-    changed = [a.account for a in accounts if known.get(a.account, a.currency) != a.currency]
-    return {account: known[account] for account in changed if _has_transactions(cx, account)}
+    given = {account.account: account.currency for account in accounts}
+    known = cx.execute("SELECT account, currency FROM accounts")
+    changed = [(account, currency) for account, currency in known if given.get(account, currency) != currency]
+    return {account: currency for account, currency in changed if _has_transactions(cx, account)}
 
 
 def _has_transactions(cx: sqlite3.Connection, account: str) -> bool:
@@ -98,6 +120,11 @@ def _has_transactions(cx: sqlite3.Connection, account: str) -> bool:
             if any(cx.execute(sql, (segment, line, account)).fetchone() for (line,) in owned):
                 return True
     return False
+
+
+def account_numbers(cx: sqlite3.Connection) -> set[str]:
+    """Those of all accounts."""
+    return {account for (account,) in cx.execute("SELECT account FROM accounts")}
 
 
 def has_account(cx: sqlite3.Connection, account: str) -> bool:
@@ -148,19 +175,16 @@ def get_favourites(cx: sqlite3.Connection) -> dict[str, tuple[str, ...]]:
     return {account: tuple(numbers) for account, numbers in found.items()}
 
 
-def get_lines(cx: sqlite3.Connection, numbers: Mapping[str, str]) -> list[Line]:
-    """All lines, in the order of their files. `numbers`: those of accounts, as the accounts have them."""
-    same: dict[Any, Any] = {}  # as above
-    once = same.setdefault
-    return [
-        Line(
-            line, once(service, service), once(from_on, from_on), numbers.get(account, account),
-            once(provider, provider), once(switch, switch), once(tariff, tariff),
-        )
-        for line, service, from_on, account, provider, switch, tariff in cx.execute(
-            f"SELECT {LINE_COLUMNS} FROM lines ORDER BY position"
-        )
-    ]  # fmt: skip
+def get_lines(cx: sqlite3.Connection, numbers: Mapping[str, str] | None = None) -> Iterator[LineService]:
+    """All lines as they are rated, the rows of each in the order of their files. `numbers`: those of accounts, as the
+    accounts have them."""
+    own = (numbers or {}).get
+    services = LineServices()
+    for line, account, number, from_on, *terms in cx.execute(
+        "SELECT line, account, number, from_on, provider, service, coalesce(lines.tariff, accounts.tariff), currency,"
+        " timezone, cycle_day FROM lines JOIN accounts USING (shard, account) WHERE shard = 0 ORDER BY line, position"
+    ):
+        yield services.made(line, own(account, account), number, from_on, *terms)
 
 
 def add_tariff(cx: sqlite3.Connection, text: TariffText, tariff: Tariff, now: int) -> int:
@@ -211,10 +235,12 @@ _IN_FORCE: Final = "SELECT max(id) FROM tariffs WHERE base_id IS NULL GROUP BY n
 
 
 def conversions(cx: sqlite3.Connection) -> dict[int, dict[str, int]]:
-    """Of the versions that count and state conversions: the row of each currency."""
+    """Of the versions that count and state conversions: the row of each currency that an account has. A rater for each
+    of the others would take memory for nothing."""
     found: dict[int, dict[str, int]] = {}
     for base, currency, number in cx.execute(
-        f"SELECT base_id, currency, id FROM tariffs WHERE base_id IN ({_IN_FORCE}) ORDER BY id"
+        f"SELECT base_id, currency, id FROM tariffs WHERE base_id IN ({_IN_FORCE})"
+        " AND currency IN (SELECT currency FROM accounts) ORDER BY id"
     ):
         found.setdefault(base, {})[currency] = number
     return found

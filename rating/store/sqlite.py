@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
+from rating.account import Account
 from rating.provisioning import read_accounts, read_favourites, read_lines
 from rating.store import partitions, positions, provisioning, snapshots, sources, suspense, transactions
 from rating.store.allowances import Allowances
@@ -19,7 +20,9 @@ from rating.store.errors import StoreError, StoreFailed, StoreLocked
 from rating.store.intake import Admission, Intake
 from rating.store.migrations import Migration, migrate, require_current
 from rating.store.natural_keys import NaturalKeys
-from rating.store.port import Count, Noted, Provisioned, Replay, unnoted
+from rating.store.port import Count, Noted, Replay, unnoted
+from rating.store.provisioned import Provisioned
+from rating.store.read_only import connect_reader
 from rating.store.recycling import Readmission, Recycling, Retried
 from rating.store.rerating import Correction, Rerated, Rerating, Run
 from rating.store.retired import RETIRED
@@ -44,7 +47,6 @@ FILE_MODE: Final = 0o640
 """Of the store's files, less what the umask takes away: they hold who called whom."""
 CLOSE_S: Final = 5.0
 """A disk that hangs does not keep the daemon from ending."""
-READER_PRAGMAS: Final = ("PRAGMA query_only = ON", "PRAGMA cache_size = -4096")
 
 
 def writer_lock(path: Path) -> IO[bytes]:
@@ -58,16 +60,6 @@ def writer_lock(path: Path) -> IO[bytes]:
             f"{path} is being written by another process: stop it, or let the running daemon do the work"
         ) from None
     return lock
-
-
-def connect_reader(path: Path) -> sqlite3.Connection:
-    """A connection that can only read; for commands, which need no event loop. Raises StoreError."""
-    if not path.exists():
-        raise StoreError(f"there is no store at {path}: run tollkeeper migrate, or start the daemon")
-    cx = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
-    for pragma in READER_PRAGMAS:
-        cx.execute(pragma)
-    return cx
 
 
 def migrate_store(path: Path, steps: Sequence[Migration], now: int) -> tuple[Migration, ...]:
@@ -163,8 +155,8 @@ class SqliteStore:
     async def positions(self, source: int) -> dict[str, dict[str, object]]:
         return await self._reader.run(positions.positions, source)
 
-    async def provisioned(self, *, with_lines: bool = True) -> Provisioned:
-        return await self._reader.run(lambda cx: provisioning.provisioned(cx, with_lines=with_lines))
+    async def provisioned(self, *, with_lines: bool = True, known: Mapping[str, Account] | None = None) -> Provisioned:
+        return await self._reader.run(lambda cx: provisioning.provisioned(cx, with_lines=with_lines, known=known))
 
     async def import_accounts(self, text: str, now: int, noted: Noted = unnoted) -> int:
         accounts = await asyncio.to_thread(read_accounts, text)
@@ -180,9 +172,7 @@ class SqliteStore:
         return len(accounts)
 
     async def import_lines(self, text: str, noted: Noted = unnoted) -> int:
-        known = await self._reader.run(
-            lambda cx: {account for (account,) in cx.execute("SELECT account FROM accounts")}
-        )
+        known = await self._reader.run(provisioning.account_numbers)
         lines = await asyncio.to_thread(read_lines, text, known.__contains__)
 
         def put(cx: sqlite3.Connection) -> None:
@@ -194,7 +184,7 @@ class SqliteStore:
         return len(lines)
 
     async def import_favourites(self, text: str, noted: Noted = unnoted) -> int:
-        known = await self._reader.run(lambda cx: {account.account for account in provisioning.get_accounts(cx)})
+        known = await self._reader.run(provisioning.account_numbers)
         favourites = await asyncio.to_thread(read_favourites, text, known.__contains__)
         number = sum(map(len, favourites.values()))
 
@@ -378,7 +368,3 @@ class _directory_checked:  # noqa: N801  # used as a with-statement's word
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, PermissionError):
             raise StoreError(f"{self._path.parent} cannot be written ({error.strerror}): change its owner") from error
-
-
-def _quoted(path: Path) -> str:
-    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

@@ -22,7 +22,8 @@ from rating.cdr import MICROS
 from rating.store.errors import StoreFailed
 from rating.store.partitions import last_id
 from rating.store.provisioning import get_accounts
-from rating.store.sqlite import connect_reader, open_store
+from rating.store.read_only import connect_reader
+from rating.store.sqlite import open_store
 from rating.tariff import parse_tariff
 from tests.builders import ACCOUNT, NOW, a_tariff_text, micros
 from tests.contract.control_site import ADA, DAY_US, OTHER, ControlSite, accounts, lines, over_five, over_limit

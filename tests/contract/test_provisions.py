@@ -12,15 +12,15 @@ from mediation.pipeline.front import Front
 from mediation.pipeline.metrics import PipelineMetrics
 from mediation.pipeline.owner import StoreOwner
 from mediation.provisions import Provisions, import_accounts_alone, load_counters
-from rating.account import Account
 from rating.counters import Counters
 from rating.directory import Directory
 from rating.provisioning import ProvisioningError
 from rating.recount import Difference, as_sums, differences, recount
-from rating.store.batch import Batch
-from rating.store.port import Provisioned
+from rating.store.batch import ACCOUNT_NUMBER, Batch
+from rating.store.provisioned import Provisioned
+from rating.store.provisioning import at_one_moment, provisioned_to_guide, put_lines
 from rating.tariff import TariffError
-from tests.builders import ACCOUNT, CALLING, NOW, a_batch, a_tariff_text, accounts_csv, cdr_json, lines_csv
+from tests.builders import ACCOUNT, CALLING, NOW, a_batch, a_line, a_tariff_text, accounts_csv, cdr_json, lines_csv
 from tests.contract.store_site import Site
 
 MOVED = (
@@ -62,7 +62,7 @@ class Running:
 
 async def found(site: Site, counters: Counters) -> list[Difference]:
     """Where counters do not say what the transactions say."""
-    accounts: list[Account] = (await site.store.provisioned()).accounts
+    accounts = (await site.store.provisioned()).accounts
     truth: Any = await site.store.read(recount, accounts, site.store.last_id)
     return differences(as_sums(counters, accounts), truth.sums)
 
@@ -106,6 +106,87 @@ async def test_a_tariff_that_did_not_change_is_not_made_ready_again(site: Site) 
     await running.provisions.import_lines(lines_csv(f"+{CALLING},{ACCOUNT},Other,long-distance,,,"))
     after = running.front.directory.tariffs.in_force("standard", NOW)
     assert after is before
+
+
+async def test_a_tariff_is_made_ready_for_the_currencies_that_accounts_have(site: Site) -> None:
+    tariff = a_tariff_text("gold", toml='[conversion]\nEUR = "0.5"\nGBP = "0.4"\n')
+    running = await Running.start(site)
+    number = await running.provisions.import_tariff(tariff)
+    euros, pounds = number + 1, number + 2
+    assert [running.front.directory.tariffs.numbered(one) is None for one in (number, euros, pounds)] == [
+        False, True, True,
+    ]  # fmt: skip
+    await running.provisions.import_accounts(accounts_csv("9,Bob,,EUR,UTC,,gold,,1"))
+    assert [running.front.directory.tariffs.numbered(one) is None for one in (number, euros, pounds)] == [
+        False, False, True,
+    ]  # fmt: skip
+
+
+async def test_accounts_that_an_import_leaves_alone_are_the_very_same_after_it(site: Site) -> None:
+    running = await Running.start(site)
+    await running.provisions.import_accounts(accounts_csv("8,Ada,,USD,UTC,,,,1", "9,Bob,b@example.net,USD,UTC,,,,1"))
+    before = dict(running.front.directory.accounts)
+    await running.provisions.import_accounts(accounts_csv("8,Eve,,USD,UTC,,,,1", "9,Bob,b@example.net,USD,UTC,,,,1"))
+    after = running.front.directory.accounts
+    assert {number for number in before if before[number] is not after[number]} == {"8"}
+    assert after["8"].name == "Eve"
+
+
+async def test_who_only_guides_rates_as_who_knows_accounts_too(site: Site) -> None:
+    await site.store.import_accounts(accounts_csv("8,Ada,,EUR,Asia/Tokyo,,,,31", "9,Bob,,USD,UTC,,gold,,1"), NOW)
+    await site.store.import_lines(
+        lines_csv("111,8,P,fax,,,2026-06-01", "111,9,P,fax,,,", "222,9,P,local,,silver,", "333,9,P,fax,,,")
+    )
+    whole = await site.store.provisioned()
+    alone = await site.store.read(lambda cx: list(provisioned_to_guide(cx).lines))
+    assert alone == whole.lines
+    assert [(one.line, one.account, one.terms.tariff, one.clock) for one in alone][:4] == [
+        ("111", "8", None, ("Asia/Tokyo", 31)),
+        ("111", "9", "gold", ("UTC", 1)),
+        (CALLING, ACCOUNT, "standard", ("America/New_York", 1)),
+        ("222", "9", "silver", ("UTC", 1)),
+    ]
+
+
+async def test_lines_that_are_read_after_the_rest_are_those_of_the_same_moment(site: Site) -> None:
+    def read(cx: Any) -> list[str]:
+        with at_one_moment(cx):
+            there = provisioned_to_guide(cx)
+            reading.set()
+            go_on.wait(20)
+            return [line.line for line in there.lines]
+
+    reading, go_on = threading.Event(), threading.Event()
+    answer = asyncio.create_task(site.store.read(read))
+    await asyncio.to_thread(reading.wait, 20)
+    await site.store.transact(put_lines, [a_line("9"), a_line("0")])
+    go_on.set()
+    assert await answer == [CALLING]
+    assert [line.line for line in (await site.store.provisioned()).lines] == ["0", CALLING, "9"]
+
+
+async def account_numbers(site: Site) -> dict[str, int]:
+    return await site.store.read(lambda cx: dict(cx.execute("SELECT account, number FROM accounts")))
+
+
+async def test_an_account_keeps_its_number_whatever_is_imported_after_it(site: Site) -> None:
+    before = await account_numbers(site)
+    await site.store.import_accounts(accounts_csv("1,Ann,,USD,UTC,,standard,,1", "9,Bob,,USD,UTC,,standard,,1"), NOW)
+    first = await account_numbers(site)
+    await site.store.import_accounts(accounts_csv("9,Rob,,USD,UTC,,gold,,5", "0,Eve,,USD,UTC,,standard,,1"), NOW)
+    after = await account_numbers(site)
+    assert before.items() < first.items() < after.items()
+    assert sorted(after.values()) == list(range(1, len(after) + 1))
+
+
+async def test_a_record_says_the_number_of_its_account(site: Site) -> None:
+    running = await Running.start(site)
+    await running.provisions.import_accounts(accounts_csv("9,Bob,,USD,UTC,,standard,,1"))
+    await running.provisions.import_lines(lines_csv("+19995550100,9,P,local,,,"))
+    numbers = await account_numbers(site)
+    batch = running.batch(cdr_json(id="a"), cdr_json(id="b", calling="+19995550100"), cdr_json(id="c"))
+    (rows,) = batch.rows.values()
+    assert [row[ACCOUNT_NUMBER] for row in rows] == [numbers[account] for account in (ACCOUNT, "9", ACCOUNT)]
 
 
 @pytest.mark.parametrize("accounts", MOVED, ids=["zone", "cycle day"])

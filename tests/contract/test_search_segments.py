@@ -19,7 +19,8 @@ from rating.search.search import Page, find_transaction, search_account, search_
 from rating.store import provisioning, sources, transactions
 from rating.store.migrations import own_migrations
 from rating.store.partitions import create_partition, month_of
-from rating.store.sqlite import connect_reader, migrate_store
+from rating.store.read_only import connect_reader
+from rating.store.sqlite import migrate_store
 from rating.tariff import parse_tariff
 from tests.builders import ACCOUNT, CALLED, CALLING, NOW, a_row, a_tariff_text, micros
 from tests.contract.test_search import all_pages, ids
@@ -29,7 +30,7 @@ STEP: Final = 9_973
 """Between ids: 240 of them reach over 37 segments."""
 MONTHS: Final = ("2026-08", "2026-09", "2026-10", "2026-11")
 LINES: Final = (CALLING, "12125550143", "12125550144")
-OWNER: Final = Account(ACCOUNT, "Customer", None, "USD", "America/New_York", None, None, None, 1)
+OWNER: Final = Account.of(ACCOUNT, "Customer", None, "USD", "America/New_York", None, None, None, 1)
 """Of the first two lines."""
 
 

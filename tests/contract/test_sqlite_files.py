@@ -11,7 +11,8 @@ from rating.store import write_ahead_log
 from rating.store.connection import PAGE_BYTES
 from rating.store.errors import SchemaTooOld, StoreError, StoreFailed, StoreLocked
 from rating.store.migrations import own_migrations
-from rating.store.sqlite import SqliteStore, check_schema, connect_reader, migrate_store
+from rating.store.read_only import connect_reader
+from rating.store.sqlite import SqliteStore, check_schema, migrate_store
 from rating.store.write_ahead_log import WriteAheadLog
 from tests.builders import NOW, a_position, cdr_json
 from tests.contract.store_site import Site, SqliteEngine

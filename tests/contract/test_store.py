@@ -466,17 +466,17 @@ class TestProvisioning:
         assert await site.store.import_accounts(self.FULL, NOW) == 2
         await site.reopen()
         found = {account.account: account for account in (await site.store.provisioned()).accounts}
-        assert found["4000012346"] == Account(
+        assert found["4000012346"] == Account.of(
             "4000012346", "Roe, Jane", "jane@example.net", "EUR", "Europe/Berlin", 2_500_500_000, "gold", "bob", 31
         )
-        assert found["4000012347"] == Account("4000012347", "Größe", None, "USD", "UTC", None, None, None, 1)
+        assert found["4000012347"] == Account.of("4000012347", "Größe", None, "USD", "UTC", None, None, None, 1)
         assert found.keys() == {ACCOUNT, "4000012346", "4000012347"}
 
     async def test_an_account_that_comes_again_is_replaced(self, site: Site) -> None:
         await site.store.import_accounts(self.FULL, NOW)
         await site.store.import_accounts(accounts_csv("4000012346,Jane Roe,,USD,UTC,,,,"), NOW + 1)
         found = {account.account: account for account in (await site.store.provisioned()).accounts}
-        assert found["4000012346"] == Account("4000012346", "Jane Roe", None, "USD", "UTC", None, None, None, 1)
+        assert found["4000012346"] == Account.of("4000012346", "Jane Roe", None, "USD", "UTC", None, None, None, 1)
         assert len(found) == 3
 
     async def test_lines_keep_the_order_in_which_they_first_came(self, site: Site) -> None:
@@ -484,7 +484,12 @@ class TestProvisioning:
         assert await site.store.import_lines(lines_csv(*rows, f"123,{ACCOUNT},P,zeta,,,2026-06-01")) == 4
         assert await site.store.import_lines(lines_csv(f"+123,{ACCOUNT},Q,alpha,,,", f"123,{ACCOUNT},R,beta,,,")) == 2
         await site.reopen()
-        assert [line for line in (await site.store.provisioned()).lines if line.line == "123"] == [
+        columns = ", ".join(Line.__struct_fields__)
+        sql = f"SELECT {columns} FROM lines WHERE line = '123' ORDER BY position"
+        rows = await site.store.read(lambda cx: cx.execute(sql).fetchall())
+        guided = [line for line in (await site.store.provisioned()).lines if line.line == "123"]
+        assert [line.terms.provider for line in guided] == ["zeta", "Q", "mu", "P", "R"]
+        assert [Line(*row) for row in rows] == [
             Line("123", "zeta", "", ACCOUNT, "zeta", "sw", "gold"),
             Line("123", "alpha", "", ACCOUNT, "Q"),
             Line("123", "mu", "", ACCOUNT, "mu", "sw", "gold"),
@@ -563,6 +568,18 @@ class TestSchema:
         await again.read(lambda cx: cx.execute("SELECT a FROM of_the_future").fetchall())
         await again.close()
         engine.check()
+
+    async def test_accounts_of_an_older_store_get_numbers(self, engine: Engine) -> None:
+        older = await engine.open([step for step in own_migrations() if step.number < 9])
+        columns = "shard, account, name, currency, timezone, cycle_day, opened_at"
+        rows = [(0, account, "Ann", "USD", "UTC", 1, 5) for account in ("7", "5", "6")]
+        sql = f"INSERT INTO accounts ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        await older.transact(lambda cx: cx.executemany(sql, rows))
+        await older.close()
+        store = await engine.open()
+        numbers = await store.read(lambda cx: dict(cx.execute("SELECT account, number FROM accounts")))
+        await store.close()
+        assert sorted(numbers.values()) == [1, 2, 3]
 
     async def test_a_step_that_fails_leaves_the_schema_as_it_was(self, engine: Engine) -> None:
         store = await engine.open()

@@ -13,9 +13,9 @@ import pytest
 from mediation.formats import Parse, parser_named
 from mediation.front_process import serve
 from mediation.pipeline.front import Front
-from mediation.pipeline.owner import Stopping
 from mediation.pipeline.preparing import Delivery, FrontHere
 from mediation.pipeline.seam import LINES_OF_A_PIECE, Follow, FrontElsewhere, FrontGone, OtherSide, Piece, prepared_of
+from mediation.pipeline.stopping import Stopping
 from rating.store.batch import Batch
 from tests.builders import NOW, a_directory, a_position, a_tariff_text, cdr_json
 
@@ -147,7 +147,7 @@ async def test_when_the_process_ends_whoever_waits_is_told_that_nothing_is_store
     link.close()
 
 
-async def test_a_store_that_cannot_be_read_is_said_in_words() -> None:
+async def test_a_store_that_cannot_be_read_is_said_in_words_and_nothing_is_answered_after_that() -> None:
     ours, theirs = socket.socketpair()
     serving = threading.Thread(target=serve, args=(OtherSide(theirs),))
     serving.start()
@@ -155,8 +155,9 @@ async def test_a_store_that_cannot_be_read_is_said_in_words() -> None:
     running = asyncio.create_task(link.run())
     with pytest.raises(FrontGone, match="there is no store at /nowhere"):
         await link.follow(Follow("/nowhere/store.db", 0, None))
+    await asyncio.to_thread(serving.join, 10)
+    assert not serving.is_alive()
     link.close()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    await asyncio.to_thread(serving.join, 10)
     theirs.close()

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from mediation.feeds.status import FeedStatus, SourceStatus
@@ -70,7 +69,7 @@ async def test_every_page_says_whose_clock_its_times_are_of(site: InvoiceSite, n
 async def test_a_statement_tells_periods_by_the_clock_of_its_bill(site: InvoiceSite, ada: Visitor) -> None:
     accounts = site.web.front.directory.accounts
     assert isinstance(accounts, dict)
-    accounts[ADA] = msgspec.structs.replace(accounts[ADA], timezone="Pacific/Kiritimati")
+    accounts[ADA] = accounts[ADA].with_terms(timezone="Pacific/Kiritimati")
     said = seen(await ada.get("/statements"))
     assert "1 Oct – 31 Oct 2026" in said
     assert "calls since 1 Nov 2026" in said

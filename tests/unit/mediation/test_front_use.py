@@ -5,7 +5,7 @@ import pytest
 from mediation.directory_builder import DirectoryBuilder
 from mediation.pipeline.front import Front
 from rating.store.batch import COLUMN
-from rating.store.port import Provisioned
+from rating.store.provisioned import Provisioned
 from rating.tariff import TariffText
 from tests.builders import (
     ACCOUNT,
@@ -18,6 +18,7 @@ from tests.builders import (
     an_account,
     cdr_json,
     micros,
+    services,
 )  # fmt: skip
 
 ALLOWANCE = '[[allowance]]\nname = "free"\nper = "bill-cycle"\nminutes = 1\n'
@@ -53,9 +54,13 @@ def test_parts_go_with_the_lines_whose_tariff_has_rules_and_something_to_charge(
 def built(currency: str, *texts: TariffText, line: str | None = None, default: str | None = None) -> Front:
     """The front that the daemon would have: tariffs have tens as numbers, their conversions those after them."""
     account = an_account(currency=currency, tariff=None if default else "standard")
-    conversions = {number: {"EUR": number + 1, "GBP": number + 2} for number in range(10, 10 * len(texts) + 1, 10)}
     tariffs = [(10 * place, text) for place, text in enumerate(texts, start=1)]
-    return Front(DirectoryBuilder(default).build(Provisioned([account], [a_line(tariff=line)], tariffs, conversions)))
+    conversions = {number: {"EUR": number + 1} for number, _ in tariffs if currency == "EUR"}
+    return Front(
+        DirectoryBuilder(default).build(
+            Provisioned([account], services([a_line(tariff=line)], account), tariffs, conversions)
+        )
+    )
 
 
 @pytest.mark.parametrize(("currency", "tariff", "charge"), [("USD", 10, 2_600_000), ("EUR", 11, 1_300_000)])
@@ -69,13 +74,6 @@ def test_the_tariff_of_the_chain_is_converted_to_the_accounts_currency(
     assert (row[COLUMN["tariff"]], row[COLUMN["charge_micros"]]) == (tariff, charge)
 
 
-def test_raters_are_made_for_the_currencies_that_accounts_have() -> None:
-    versions = [
-        built(currency, a_tariff_text(toml=EUROS + 'GBP = "0.4"\n')).directory.tariffs for currency in ("EUR", "USD")
-    ]
-    assert [{n for n in (10, 11, 12) if book.numbered(n)} for book in versions] == [{10, 11}, {10}]
-
-
 def test_an_unanswered_call_needs_no_conversion() -> None:
     ((row,),) = a_batch(built("CHF", a_tariff_text(toml=EUROS)).directory, cdr_json(duration=0)).rows.values()
     assert (row[COLUMN["tariff"]], row[COLUMN["charge_micros"]]) == (10, 0)
@@ -87,12 +85,11 @@ def test_the_reason_says_how_a_conversion_is_stated() -> None:
     assert "add CHF to its [conversion] and import it, then recycle" in record.detail
 
 
-def test_a_builder_follows_the_currencies_of_accounts() -> None:
-    builder = DirectoryBuilder(None)
-    text, conversions = a_tariff_text(toml=EUROS), {10: {"EUR": 11}}
+def test_a_builder_follows_the_conversions_that_accounts_need() -> None:
+    builder, text = DirectoryBuilder(None), a_tariff_text(toml=EUROS)
     books = [
-        builder.build(Provisioned([an_account(currency=currency)], [], [(10, text)], conversions)).tariffs
-        for currency in ("USD", "EUR", "EUR")
+        builder.build(Provisioned([], [], [(10, text)], conversions)).tariffs
+        for conversions in ({}, {10: {"EUR": 11}}, {10: {"EUR": 11}})
     ]
     assert [book.numbered(11) is not None for book in books] == [False, True, True]
     assert books[1].numbered(11) is books[2].numbered(11)

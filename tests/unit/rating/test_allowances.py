@@ -37,7 +37,8 @@ class Life:
 
     def __init__(self, toml: str, *rows: str, favourites: tuple[str, ...] = (), **account: Any) -> None:
         self.rater = Rater(parse_tariff(a_tariff_text("standard", *rows or (CENT_A_SECOND,), toml=toml)))
-        self.directory = a_directory([an_account(**account)], favourites={an_account().account: favourites})
+        self.account = an_account(**account)
+        self.directory = a_directory([self.account], favourites={self.account.account: favourites})
         self.used: Counter[Key] = Counter()
 
     def call(self, duration: int, at: str = JULY, **fields: Any) -> Applied:
@@ -45,7 +46,7 @@ class Life:
         gross, stretches = self.rater.charge_in_parts(cdr, "P", "voice")
         assert isinstance(gross, Charge), gross
         assert self.rater.rules is not None
-        parts = self.directory.parts_of(self.rater.rules, cdr, an_account().account, stretches)
+        parts = self.directory.parts_of(self.rater.rules, cdr, self.account, stretches)
         crossed = msgspec.msgpack.decode(msgspec.msgpack.encode(parts), type=Parts)
         call = Call("voice", gross.destination, cdr.type, cdr.type not in UNIT_TYPES, gross.billed_s)
         applied = apply(crossed, call, self.rater.rules, self.used.__getitem__)
@@ -286,7 +287,7 @@ def test_random_lives_agree_with_a_naive_reckoning(seed: int) -> None:
         cdr = a_cdr(duration_us=quantity * MICROS, start_at=micros(at), called=called, type=kind, units=quantity)
         _, stretches = life.rater.charge_in_parts(cdr, "P", "voice")
         assert life.rater.rules is not None
-        parts = life.directory.parts_of(life.rater.rules, cdr, an_account().account, stretches)
+        parts = life.directory.parts_of(life.rater.rules, cdr, life.account, stretches)
         call = Call("voice", destination, kind, kind != "message", expected.billed_s)
         applied = apply(parts, call, life.rater.rules, life.used.__getitem__)
         assert Fraction(applied.charge_micros, MICROS) == expected.charge

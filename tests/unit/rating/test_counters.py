@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rating.account import Account
+from rating.account import COLUMNS, Account
 from rating.calendar import AccountCalendar
 from rating.cdr import MICROS
 from rating.counter_parts import Usage, unpack
@@ -214,7 +214,7 @@ def test_an_import_moves_periods_when_it_changes_the_clock_of_an_account_with_us
 ) -> None:
     counters = Counters(ACCOUNTS)
     counters.count("1", 0, 1, 1)
-    values = {name: getattr(JANE, name) for name in JANE.__struct_fields__} | changed
+    values = {name: getattr(JANE, name) for name in COLUMNS} | changed
     assert counters.follow({"1": an_account(**values), "2": JOHN, "3": an_account("3")}) is moved
 
 

@@ -4,7 +4,8 @@ import pytest
 
 from rating.account import Line
 from rating.cdr import CALL_TYPES, CDR
-from rating.directory import ALWAYS, Directory, LineService
+from rating.directory import Directory
+from rating.line_services import ALWAYS, LineService
 from tests.builders import a_cdr, a_directory, a_line, a_tariff_text, an_account, micros
 
 CALLING, CALLED, CARD = "12125550142", "18005550100", "card:4929000000006"
@@ -98,13 +99,13 @@ class TestServices:
         self, rows: list[Line], given: str | None, service: str | None
     ) -> None:
         entry = guided(a_cdr(service=given), *rows)
-        assert (entry and entry.service) == service
+        assert (entry and entry.terms.service) == service
 
     def test_each_service_has_its_own_provider_and_tariff(self) -> None:
         rows = (a_line(account="alice", provider="A", tariff="x"), a_line(account="alice", service="fax", provider="B"))
         entry = guided(a_cdr(service="fax"), *rows)
         assert entry is not None
-        assert (entry.provider, entry.tariff) == ("B", "standard")
+        assert (entry.terms.provider, entry.terms.tariff) == ("B", "standard")
 
 
 class TestDates:
@@ -164,7 +165,7 @@ class TestDates:
         rows = (a_line(account="alice", service="fax", from_on="2026-12-01"), a_line(account="alice", service="local"))
         entry = guided(a_cdr(), *rows)
         assert entry is not None
-        assert entry.service == "local"
+        assert entry.terms.service == "local"
 
 
 class TestTariffs:
@@ -184,9 +185,7 @@ class TestTariffs:
         directory = a_directory(
             [an_account("a", tariff=account)], [a_line(account="a", tariff=line)], default_tariff=default
         )
-        entry = directory.guide(a_cdr())
-        assert entry is not None
-        assert entry.tariff == tariff
+        assert directory.terms_of(CALLING, "a", "long-distance", a_cdr().answer_at) == (tariff, "USD")
 
     BOOK = a_directory(
         tariffs=[

@@ -34,7 +34,7 @@ class TestAccounts:
             "+12125550143,+12125550144,+12125550145,en,business\n"
         )
         assert read_accounts(text) == [
-            Account(
+            Account.of(
                 "4000012345", "Lovelace, Ada", "ada@example.net", "USD", "America/New_York", 2_500_000_000, "gold",
                 "bob", 31, "+12125550143", "+12125550144", "+12125550145", "en", "business",
             )
@@ -42,7 +42,7 @@ class TestAccounts:
 
     def test_empty_cells_are_nothing_and_the_cycle_begins_with_the_month(self) -> None:
         assert read_accounts(accounts_csv("1,Ada,,EUR,Europe/Berlin,,,,")) == [
-            Account("1", "Ada", None, "EUR", "Europe/Berlin", None, None, None, 1)
+            Account.of("1", "Ada", None, "EUR", "Europe/Berlin", None, None, None, 1)
         ]
 
     @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ class TestAccounts:
              "blanks in the header"],
     )  # fmt: skip
     def test_the_form_of_the_file_does_not_matter(self, text: str) -> None:
-        assert read_accounts(text) == [Account("1", "Ada", None, "USD", "UTC", None, None, None, 1)]
+        assert read_accounts(text) == [Account.of("1", "Ada", None, "USD", "UTC", None, None, None, 1)]
 
     def test_an_account_that_is_charged_keeps_its_currency(self) -> None:
         text = accounts_csv("1,Ada,,JPY,UTC,,,,1", "2,Bob,,USD,UTC,,,,1")
