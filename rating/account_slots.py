@@ -14,7 +14,8 @@ Slots = NDArray[np.int64]
 """Places in arrays."""
 
 _ACCOUNT: Final = COLUMN["account"]
-_counted_of: Final = itemgetter(*(COLUMN[name] for name in ("answer_at", "charge_micros", "duration_us")))
+_COLUMNS: Final = tuple(itemgetter(COLUMN[name]) for name in ("answer_at", "charge_micros", "duration_us"))
+_number: Final = itemgetter(ACCOUNT_NUMBER)
 _NOWHERE: Final = -1
 
 
@@ -72,20 +73,15 @@ class AccountSlots:
         events look at the same transactions one after the other."""
         if self._last is not None and self._last[0] is rows:
             return self._last[1]
-        answers, charges, durations = zip(*map(_counted_of, rows), strict=True) if rows else ((), (), ())
-        counted = Counted(
-            self._slots_of(rows),
-            np.array(answers, np.int64),
-            np.array(charges, np.int64),
-            np.array(durations, np.int64),
-        )
+        answers, charges, durations = (np.fromiter(map(column, rows), np.int64, len(rows)) for column in _COLUMNS)
+        counted = Counted(self._slots_of(rows), answers, charges, durations)
         self._last = rows, counted
         return counted
 
     def _slots_of(self, rows: Sequence[Row]) -> Slots:
         if sum(map(len, rows)) != (ACCOUNT_NUMBER + 1) * len(rows):  # they do not come from a front
             return self.slots_of([row[_ACCOUNT] for row in rows])
-        numbers = np.array([row[ACCOUNT_NUMBER] for row in rows], np.int64)
+        numbers = np.fromiter(map(_number, rows), np.int64, len(rows))
         most = int(numbers.max(initial=0))
         if most >= len(self._by_number):
             grown = np.full(2 * most + 1, _NOWHERE, np.int32)
