@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
+from mediation.pipeline.gathering import Gathering
 from mediation.pipeline.metrics import PipelineMetrics
 from mediation.pipeline.room import Place, Room
 from mediation.pipeline.stopping import Stopping, Unknown
@@ -65,6 +66,7 @@ class StoreOwner:
         """For what is refused when there is too much, and not made to wait."""
         self.patient_room = Room(max_queued)
         """For what is made to wait: before it is prepared, for it takes more memory then."""
+        self.gathering = Gathering()
         self._max_commit = max_commit
         self._queue: deque[_Waiting] = deque()
         self._queued = 0
@@ -231,7 +233,7 @@ class StoreOwner:
             return [batch for batch, _ in taken]
 
         counting = _Counting(self.counters, self._watch)
-        admission = await self._store.write(take, counting)
+        admission = await self._store.write(take, counting, self.gathering.worth_while(self._waiting, self._max_commit))
         if not taken:
             return
         self.commits += 1
@@ -247,6 +249,13 @@ class StoreOwner:
         if counting.acted:
             self._acted()
         self._room.set()
+
+    def _waiting(self) -> int:
+        """Records that wait for a commit; at the end as many as one may have, for it is not put off for more. Called in
+        the store's thread."""
+        if self._stopping:
+            return self._max_commit
+        return sum(batch.received for batch, _ in tuple(self._queue))
 
     def _take(self) -> list["_Waiting"]:
         """What goes into one commit. Called in the store's thread: a deque may be used by two at once."""

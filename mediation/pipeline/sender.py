@@ -50,9 +50,10 @@ class Sender:
     async def prepare(self, lines: list[bytes], position: Position | None) -> Batch:
         """Decode, guide and rate the lines, which may have a CR at their end."""
         plain = [line.removesuffix(b"\r") for line in lines]
-        return await self._preparer.prepare(
-            Delivery(self.source, self.source_id, self._clock(), plain, position, self._format_name, self._feed)
-        )
+        with self._owner.gathering.preparing(len(lines)):
+            return await self._preparer.prepare(
+                Delivery(self.source, self.source_id, self._clock(), plain, position, self._format_name, self._feed)
+            )
 
 
 def records_in(lines: Iterable[bytes]) -> int:

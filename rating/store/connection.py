@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,6 +18,8 @@ from rating.store.errors import StoreFailed
 T = TypeVar("T")
 
 PAGE_BYTES: Final = 8192
+_LOOK_EVERY_S: Final = 0.002
+"""Whether it is time for what is put off."""
 
 _Waiting = tuple["asyncio.Future[Any]", Callable[[], Any]]
 
@@ -34,11 +37,11 @@ class Connection(aiosqlite.Connection):
         """One that waits its turn in the thread, and will do the first."""
         self._hops: set[asyncio.Future[None]] = set()
 
-    async def run(self, work: Callable[..., T], *args: Any) -> T:
-        """The result of `work(connection, *args)`, when what was asked for before is done. Raises StoreFailed for
-        whatever SQLite could not do."""
+    async def run(self, work: Callable[..., T], *args: Any, when: Callable[[], bool] | None = None) -> T:
+        """The result of `work(connection, *args)`, when what was asked for before is done, and `when` it is so: that is
+        asked again and again, in the thread. Raises StoreFailed for whatever SQLite could not do."""
         with explained(self.path):
-            result: T = await self._execute(self._behind_the_first, partial(work, self._conn, *args))  # type: ignore[no-untyped-call]  # aiosqlite's own calls go through it
+            result: T = await self._execute(self._behind_the_first, partial(work, self._conn, *args), when)  # type: ignore[no-untyped-call]  # aiosqlite's own calls go through it
         return result
 
     async def run_first(self, work: Callable[..., T], *args: Any) -> T:
@@ -70,8 +73,11 @@ class Connection(aiosqlite.Connection):
         self._hop = None  # before it looks: who comes from now on sends another
         self._do_first()
 
-    def _behind_the_first(self, work: Callable[[], T]) -> T:
+    def _behind_the_first(self, work: Callable[[], T], when: Callable[[], bool] | None) -> T:
         self._do_first()
+        while when is not None and not when():
+            time.sleep(_LOOK_EVERY_S)
+            self._do_first()
         return work()
 
     def _do_first(self) -> None:

@@ -35,13 +35,15 @@ class Store(Protocol):
     """The one writer of a store. Any failure to write is `StoreFailed`, and the end of the process that owns it:
     nothing is retried, because after a failed sync nobody knows what is on the disk."""
 
-    async def write(self, take: Callable[[], Sequence[Batch]], count: Count) -> Admission:
+    async def write(
+        self, take: Callable[[], Sequence[Batch]], count: Count, when: Callable[[], bool] | None = None
+    ) -> Admission:
         """Write what is new of some batches in one store transaction; durable when it returns.
 
-        Several may be under way; they are written one after the other. When its turn comes, `take` says which batches
-        it is (perhaps none); before the commit `count` is given the new transactions, in ascending order of their ids,
-        and may write in the same store transaction.
-        Both may run in another thread: the caller looks at what they change only while no write is under way.
+        Several may be under way; they are written one after the other. When its turn comes, and `when` it is so, `take`
+        says which batches it is (perhaps none); before the commit `count` is given the new transactions, in ascending
+        order of their ids, and may write in the same store transaction.
+        All may run in another thread: the caller looks at what they change only while no write is under way.
         """
 
     async def recycle(self, retried: Sequence[Retried], actor: str, now: int, count: Count) -> Readmission:

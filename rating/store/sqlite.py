@@ -99,7 +99,9 @@ class SqliteStore:
     def last_id(self) -> int:
         return self._last_id
 
-    async def write(self, take: Callable[[], Sequence[Batch]], count: Count) -> Admission:
+    async def write(
+        self, take: Callable[[], Sequence[Batch]], count: Count, when: Callable[[], bool] | None = None
+    ) -> Admission:
         def write(cx: sqlite3.Connection) -> Admission:
             admission = Intake(
                 cx, self._next_id, self._months, self._keys, self._suspended_keys, self._allowances
@@ -108,7 +110,7 @@ class SqliteStore:
             self._keys.move_some(cx)
             return admission
 
-        return await self._transaction(write, self._advance, is_short=False)
+        return await self._transaction(write, self._advance, is_short=False, when=when)
 
     async def recycle(self, retried: Sequence[Retried], actor: str, now: int, count: Count) -> Readmission:
         def recycle(cx: sqlite3.Connection) -> Readmission:
@@ -253,6 +255,7 @@ class SqliteStore:
         committed: Callable[[T], None] = lambda _: None,
         *,
         is_short: bool = True,
+        when: Callable[[], bool] | None = None,
     ) -> T:
         """A whole store transaction in one hop to the writer's thread, which takes them one by one, short ones first: a
         command to a switch or a person's click does not wait for thousands of records that came before it.
@@ -282,7 +285,7 @@ class SqliteStore:
             return result
 
         try:
-            return await (self._writer.run_first if is_short else self._writer.run)(transact)
+            return await (self._writer.run_first(transact) if is_short else self._writer.run(transact, when=when))
         except StoreFailed as failed:
             if not self._failure.done():
                 self._failure.set_result(failed)

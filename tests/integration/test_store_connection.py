@@ -43,6 +43,23 @@ async def test_what_is_short_goes_before_what_waited_already_and_after_what_is_u
     assert order == ["under way", "short 0", "short 1", "short 2", "long 0", "long 1"]
 
 
+async def test_what_is_put_off_lets_the_short_ones_go_first(connection: Connection) -> None:
+    order: list[str] = []
+    asked_for = threading.Event()
+
+    def when() -> bool:
+        asked_for.set()
+        return "short" in order
+
+    put_off = asyncio.ensure_future(connection.run(lambda _: order.append("put off"), when=when))
+    behind = asyncio.ensure_future(connection.run(lambda _: order.append("behind")))
+    assert await asyncio.to_thread(asked_for.wait, 20)
+    async with asyncio.timeout(20):
+        await connection.run_first(lambda _: order.append("short"))
+        await asyncio.gather(put_off, behind)
+    assert order == ["short", "put off", "behind"]
+
+
 async def test_alone_it_is_done_at_once_with_its_result(connection: Connection) -> None:
     assert await connection.run_first(lambda cx, n: cx.execute("SELECT ?", (n,)).fetchone()[0], 7) == 7
 

@@ -58,8 +58,12 @@ class HandStore:
         finally:
             self.step, self.waiting = "", None
 
-    async def write(self, take: Callable[[], Sequence[Batch]], count: Count) -> Admission:
+    async def write(
+        self, take: Callable[[], Sequence[Batch]], count: Count, when: Callable[[], bool] | None = None
+    ) -> Admission:
         async with self._turn:
+            while when and not when():
+                await self._wait("put off")
             if self.failed:
                 raise StoreFailed("an earlier write failed")
             batches = take()
@@ -175,6 +179,19 @@ async def small() -> AsyncIterator[Pipeline]:
 
 
 class TestAcknowledged:
+    async def test_a_commit_is_put_off_while_more_is_being_prepared_but_not_at_the_end(
+        self, pipeline: Pipeline
+    ) -> None:
+        with pipeline.owner.gathering.preparing(40):
+            done = await pipeline.put(10)
+            assert pipeline.store.step == "put off"
+            await pipeline.store.go_on("put off")
+            assert pipeline.store.step == "put off"
+            pipeline.owner.stop()
+            await pipeline.store.go_on("put off")
+            await pipeline.store.commit_all()
+        assert (await done).accepted == 10
+
     async def test_a_batch_is_acknowledged_after_its_commit_and_not_before(self, pipeline: Pipeline) -> None:
         sent = await pipeline.put(3)
         assert pipeline.store.step == "admit"
