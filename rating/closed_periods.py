@@ -48,17 +48,21 @@ class ClosedPeriods:
                         return dict(part.sums())[account]
         return None
 
-    def open(self, key: Key) -> dict[str, Sums]:
-        """Take the counters of a period out, by account: something is counted there again."""
-        found = [index for index, closed in enumerate(self._parts) if closed.key == key]
+    def counters_of(self, key: Key) -> dict[str, Sums]:
+        """The counters of a period, by account."""
         sums: dict[str, Sums] = {}
-        for index in found:
-            for part in parts_of(self._parts[index].body):
-                sums.update(part.sums())
+        for closed in self._parts:
+            if closed.key == key:
+                for part in parts_of(closed.body):
+                    sums.update(part.sums())
+        return sums
+
+    def drop(self, key: Key) -> None:
+        """Forget a period whose counters are elsewhere now: something is counted there again."""
+        found = [index for index, closed in enumerate(self._parts) if closed.key == key]
         if found:
             self._parts = [closed for closed in self._parts if closed.key != key]
             self.unchanged = min(self.unchanged, found[0])
-        return sums
 
 
 def packed(key: Key, counters: Iterable[tuple[str, Sums]], per_part: int) -> Iterator[Closed]:

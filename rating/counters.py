@@ -22,8 +22,6 @@ from rating.store.retired import RetiredSum
 
 KEPT_OPEN_US: Final = 62 * 86_400 * MICROS
 """Periods that begin within this of the latest one are open: nearly all that is counted or asked for is in them."""
-_TRIES: Final = 100
-"""A reader looks again so often while sums are on their way, which takes some microseconds."""
 _NOTHING: Final[Sums] = (0, 0, 0, 0)
 
 
@@ -35,7 +33,7 @@ class Counters:
         self._calendars: dict[tuple[str, int], AccountCalendar] = {}
         self.slots: Final = AccountSlots(self._own)
         """Of the accounts, in whatever is kept of each."""
-        self._open = OpenPeriods(self._reopened)
+        self._open = OpenPeriods(self._reopened, lambda key: self._closed.drop(key))
         self._closed = ClosedPeriods()
         self.covers_id = 0
         """The last transaction counted."""
@@ -100,7 +98,7 @@ class Counters:
         return account if known is None else known.account
 
     def _reopened(self, key: Key) -> dict[int, Sums]:
-        return {self.slots.slot(account): sums for account, sums in self._closed.open(key).items()}
+        return {self.slots.slot(account): sums for account, sums in self._closed.counters_of(key).items()}
 
     # Asking. Another thread than the one that counts may ask; it changes nothing.
 
@@ -109,15 +107,8 @@ class Counters:
         show in one only."""
         calendar = AccountCalendar(*_clock(self._accounts[account]))
         month, cycle = (MONTH, calendar.month(at)[0]), (BILL_CYCLE, calendar.cycle(at)[0])
-        for _ in range(_TRIES):
-            changes = self._open.changes
-            found = (
-                Usage(account, *month, *self._sums(month, account)),
-                Usage(account, *cycle, *self._sums(cycle, account)),
-            )
-            if changes == self._open.changes and not changes % 2:
-                break
-        return found
+        of_month, of_cycle = self._open.undisturbed(lambda: (self._sums(month, account), self._sums(cycle, account)))
+        return Usage(account, *month, *of_month), Usage(account, *cycle, *of_cycle)
 
     def _sums(self, key: Key, account: str) -> Sums:
         slot = self.slots.find(account)
@@ -179,7 +170,7 @@ class Counters:
 
     def restore(self, covers_id: int, bodies: Iterable[bytes]) -> None:
         """Stand where a snapshot was taken, whose parts these are."""
-        self._open = OpenPeriods(self._reopened)
+        self._open = OpenPeriods(self._reopened, lambda key: self._closed.drop(key))
         # Backwards: the last ones say what the sums of all periods are, and which period is the latest.
         latest, has_totals, closed, still_open = 0, False, list[Closed](), list[Part]()
         for body in reversed(list(bodies)):

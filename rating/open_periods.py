@@ -1,7 +1,10 @@
 """The counters of the periods in which something is counted now or was lately, by slot of the account."""
 
+import contextlib
+import time
 from collections.abc import Callable, Iterator
 from itertools import compress
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,25 +15,28 @@ from rating.counter_parts import Columns, Key, Sums
 from rating.pieces import NEVER, Piece, Pieces
 from rating.sum_table import SumTable
 
+T = TypeVar("T")
+
 
 class OpenPeriods:
     """A transaction is counted in one place, for month and bill cycle together; it is added to the two when somebody
     looks, or when the account's next transaction is of other periods. The counters of an account that it is not counted
     in now are aside.
 
-    Another thread than the one that counts may read; while sums are on their way from one table to another, `changes`
-    is odd.
+    Another thread than the one that counts may read: `undisturbed`, where sums may be on their way from one table to
+    another.
     """
 
-    def __init__(self, reopen: Callable[[Key], dict[int, Sums]]) -> None:
-        """`reopen`: takes the counters of a period from where they are when it is not open, by slot."""
-        self._reopen = reopen
+    def __init__(self, reopen: Callable[[Key], dict[int, Sums]], reopened: Callable[[Key], None]) -> None:
+        """`reopen`: the counters of a period that is not open, by slot, from where they are; `reopened`: they are here
+        now."""
+        self._reopen, self._reopened = reopen, reopened
         self._pieces = Pieces()
         self._fresh, self._settled = SumTable(), SumTable()
         self._current: dict[str, SumTable] = {MONTH: SumTable(), BILL_CYCLE: SumTable()}
         self._aside: dict[Key, dict[int, Sums]] = {}
         """Of every period that is open, also where all accounts are counted in it now."""
-        self.changes = 0
+        self._changes = 0
 
     def reach(self, slots: int) -> None:
         """Have room for so many slots. Everything but `find` and `charges` wants it."""
@@ -66,11 +72,10 @@ class OpenPeriods:
     def settle(self, slots: Slots | None = None) -> None:
         """Add what is fresh, of some accounts or of all, to month and bill cycle."""
         some = self._fresh.has_some() if slots is None else slots
-        self.changes += 1
-        for table in (*self._current.values(), self._settled):
-            table.join(self._fresh, some)
-        self._fresh.clear(some)
-        self.changes += 1
+        with self._changing():
+            for table in (*self._current.values(), self._settled):
+                table.join(self._fresh, some)
+            self._fresh.clear(some)
 
     def forget_pieces(self) -> None:
         """Where pieces of time begin may have changed."""
@@ -81,11 +86,10 @@ class OpenPeriods:
         """Count accounts, each given once, in these pieces from now on."""
         self.settle(slots)
         were = {period: self._pieces.starts(period, slots) for period in self._current}
-        self.changes += 1
-        self._pieces.put(slots, pieces)
-        for period in self._current:
-            self._exchange(period, slots, were[period], self._pieces.starts(period, slots))
-        self.changes += 1
+        with self._changing():
+            self._pieces.put(slots, pieces)
+            for period in self._current:
+                self._exchange(period, slots, were[period], self._pieces.starts(period, slots))
 
     def _exchange(self, period: str, slots: Slots, were: NDArray[np.int64], starts: NDArray[np.int64]) -> None:
         """Put counters aside that are of other periods than those which begin now, and take these out."""
@@ -105,9 +109,28 @@ class OpenPeriods:
         aside = self._aside.get(key)
         if aside is None:
             aside = self._aside[key] = self._reopen(key)
+            self._reopened(key)
         return aside
 
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Sums are on their way from one table to another."""
+        self._changes += 1
+        try:
+            yield
+        finally:
+            self._changes += 1
+
     # Asking.
+
+    def undisturbed(self, read: Callable[[], T]) -> T:
+        """What `read` finds while no sums are on their way. For another thread than the one that moves them."""
+        while True:
+            changes = self._changes
+            found = read()
+            if changes == self._changes and not changes % 2:
+                return found
+            time.sleep(0)
 
     def find(self, key: Key, slot: int) -> Sums | None:
         """An account's counter of a period; None where the account has none, or the period is not open."""
@@ -120,12 +143,12 @@ class OpenPeriods:
         """Of an account, over all its bill cycles, in micro-units."""
         if slot >= len(self._pieces):
             return 0
-        return self._settled.of(slot)[0] + self._fresh.of(slot)[0]
+        return self.undisturbed(lambda: self._settled.of(slot)[0] + self._fresh.of(slot)[0])
 
     def all_charges(self) -> Iterator[tuple[int, int]]:
         """The same of every account that was ever counted, with its slot."""
         slots = self.counted()
-        settled, fresh = self._settled.of_all(slots), self._fresh.of_all(slots)
+        settled, fresh = self.undisturbed(lambda: (self._settled.of_all(slots), self._fresh.of_all(slots)))
         return ((slot, old[0] + new[0]) for slot, old, new in zip(slots.tolist(), settled, fresh, strict=True))
 
     def counted(self) -> Slots:
@@ -155,11 +178,10 @@ class OpenPeriods:
         """Forget an open period, whose counters are elsewhere now."""
         period, starts_at = key
         slots = self._pieces.within(period, starts_at)
-        self.changes += 1
-        del self._aside[key]
-        self._current[period].clear(slots)
-        self._pieces.change(slots, _outside(period))
-        self.changes += 1
+        with self._changing():
+            del self._aside[key]
+            self._current[period].clear(slots)
+            self._pieces.change(slots, _outside(period))
 
     def restore(self, key: Key, slots: Slots, counters: Columns) -> None:
         """Open a period with the counters of these accounts: of the latest period of each first."""

@@ -1,4 +1,4 @@
-"""Sums of use by slot, in one array: a million accounts' take 24 bytes each, and thousands of transactions are added at
+"""Sums of use by slot, in one array: a million accounts' take 32 bytes each, and thousands of transactions are added at
 once."""
 
 from typing import Final
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rating.account_slots import Slots
 from rating.counter_parts import Columns, Sums
 
-_ROW: Final = np.dtype([("charge", "i8"), ("duration", "i8"), ("calls", "i4"), ("transactions", "i4")])
+_ROW: Final = np.dtype([("charge", "i8"), ("duration", "i8"), ("calls", "i8"), ("transactions", "i8")])
 _LARGE: Final = 1 << 45
 """Of a transaction's micro-units or microseconds: what is as large is counted apart."""
 _FULL: Final = 1 << 60
@@ -47,8 +47,8 @@ class SumTable:
         rows = self._rows
         np.add.at(rows["charge"], slots, charges)
         np.add.at(rows["duration"], slots, durations)
-        np.add.at(rows["calls"], slots, np.sign(durations).astype(np.int32))
-        np.add.at(rows["transactions"], slots, np.int32(1))
+        np.add.at(rows["calls"], slots, np.sign(durations))
+        np.add.at(rows["transactions"], slots, np.int64(1))
         self._spill(slots)
 
     def add(self, slot: int, sums: Sums) -> None:
@@ -66,11 +66,12 @@ class SumTable:
         row["transactions"] += transactions
 
     def put(self, slots: Slots, sums: Columns) -> None:
-        """Add sums to those of some slots, each given once, which have none yet."""
+        """Add sums to those of some slots, each given once."""
         charges, durations, _, _ = sums
         if all(min(column, default=0) > -_FULL and max(column, default=0) < _FULL for column in (charges, durations)):
             for name, column in zip(_ROW.names or (), sums, strict=True):
-                self._rows[name][slots] = column
+                self._rows[name][slots] += np.array(column, np.int64)
+            self._spill(slots)
             return
         for slot, *some in zip(slots.tolist(), *sums, strict=True):
             self.add(slot, (some[0], some[1], some[2], some[3]))

@@ -132,8 +132,8 @@ class PopFeed:
 
     async def _transactions(self, request: web.Request) -> web.StreamResponse:
         sender = self._sender(request)
-        announced = _announced(request)
         with self._place(request, sender) as place, self._memory.share() as share:
+            announced = _announced(request)
             body = await self._body(request, share)
             lines = body.split(b"\n")
             place.correct(records_in(lines))
@@ -148,8 +148,8 @@ class PopFeed:
             with self._memory.share() as share:
                 return await take(_envelope(await self._body(request, share)))
         sender = self._sender(request)
-        announced = _announced(request)
         with self._place(request, sender) as place, self._memory.share() as share:
+            announced = _announced(request)
             body = await self._body(request, share)
             return await self._dispatch(request, sender, announced, body, place)
 

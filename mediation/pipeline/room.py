@@ -113,7 +113,7 @@ class Room:
     def take(self, source: int, records: int) -> Place:
         """A place for a delivery of about so many records. Raises Overloaded."""
         if expected := self._expected[source]:
-            expected.popleft()  # this one, or one that takes as much: they take their places in the order of coming
+            expected.popleft()  # this one mostly, for they take their places in the order of coming
         self.replace(source, 0, records)
         return Place(self, source, records)
 

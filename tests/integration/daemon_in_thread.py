@@ -211,7 +211,7 @@ def running(config: Path, *, held_at_opening: bool = False, may_fail: bool = Fal
             store = await really_open(*arguments)
             really_write = store.write
 
-            async def write(take: Take, count: Count) -> Admission:
+            async def write(take: Take, count: Count, when: Callable[[], bool] | None = None) -> Admission:
                 taken: list[Batch] = []
 
                 def take_them() -> Sequence[Batch]:
@@ -223,7 +223,7 @@ def running(config: Path, *, held_at_opening: bool = False, may_fail: bool = Fal
                     if taken:
                         daemon.committing.pass_through()
 
-                admission = await really_write(take_them, held_up)
+                admission = await really_write(take_them, held_up, when)
                 if taken:
                     await daemon.committed.passed()
                 return admission

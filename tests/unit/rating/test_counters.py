@@ -12,6 +12,9 @@ from rating.calendar import AccountCalendar
 from rating.cdr import MICROS
 from rating.counter_parts import Usage, unpack
 from rating.counters import Counters
+from rating.open_periods import OpenPeriods
+from rating.pieces import Piece
+from rating.store.retired import RetiredSum
 from tests.builders import ACCOUNT, a_row, an_account, micros
 
 JANE = an_account("1", timezone="America/New_York", cycle_day=15)
@@ -190,6 +193,45 @@ def test_a_snapshot_of_an_older_program_is_restored() -> None:
     assert set(counters) == set(unpack([old]))
     assert counters.charged() == {"1": 5, "2": 2**64}
     assert counters.unchanged_parts == 0
+
+
+def test_a_snapshot_from_before_there_were_totals_is_restored_with_all_its_cycles() -> None:
+    old = msgspec.msgpack.encode(
+        [("1", "bill-cycle", micros(f"2025-{month}-15T04:00:00Z"), charge, 60, 1, 1) for month, charge in MONTHS]
+    )
+    counters = Counters(ACCOUNTS)
+    counters.restore(7, [old])
+    assert counters.charged() == {"1": 5 + 7 + 2**64}
+    assert set(counters) == set(unpack([old]))
+
+
+MONTHS = (("09", 5), ("10", 7), ("11", str(2**64)))
+
+
+def test_an_account_may_have_any_number_of_transactions() -> None:
+    counters = Counters(ACCOUNTS)
+    counters.count_retired(RetiredSum("1", 0, 0, 5, 7, 2**31, 2**33))
+    counters.count_retired(RetiredSum("1", 0, 0, 5, 7, 2**31, 2**33))
+    again = Counters(ACCOUNTS)
+    again.restore(1, counters.parts())
+    assert {usage[3:] for usage in again} == {(10, 14, 2**32, 2**34)}
+
+
+def test_what_is_read_while_sums_are_on_their_way_is_read_again() -> None:
+    """Else a charge would be counted twice, or not at all: the page or the event that asks is in another thread."""
+    periods = OpenPeriods(lambda _: {}, lambda _: None)
+    periods.reach(1)
+    periods.add(0, Piece(0, 10, 0, 0), (100, 60, 1, 1))
+    read = []
+
+    def half_way() -> int:
+        read.append(periods.charges(0))
+        if len(read) == 1:
+            periods.settle()
+        return read[-1]
+
+    assert periods.undisturbed(half_way) == 100
+    assert read == [100, 100]
 
 
 def test_a_snapshot_holds_sums_beyond_64_bits() -> None:
