@@ -15,6 +15,7 @@ from mediation.formats import Unreadable
 from mediation.formats.ndjson import parse_line
 from mediation.pipeline import preparing
 from mediation.pipeline.front import Front, content_of_cdr
+from mediation.pipeline.gathering import Gathering
 from mediation.pipeline.owner import StoreOwner
 from mediation.pipeline.preparing import LINES_AT_ONCE, TURN_S, FrontHere
 from mediation.pipeline.sender import Sender
@@ -41,6 +42,8 @@ from tests.builders import (
     raw,
 )  # fmt: skip
 
+OWNER = cast(StoreOwner, SimpleNamespace(gathering=Gathering()))
+"""Is told what is prepared for it."""
 DIRECTORY = a_directory()
 SECOND = MICROS
 
@@ -375,7 +378,7 @@ class TestSender:
 
     @staticmethod
     async def prepared(body: bytes) -> Batch:
-        sender = Sender("pop-nyc", 7, FrontHere(Front(DIRECTORY)), cast(StoreOwner, None), lambda: NOW)
+        sender = Sender("pop-nyc", 7, FrontHere(Front(DIRECTORY)), OWNER, lambda: NOW)
         return await sender.prepare(body.split(b"\n"), a_position(3))
 
     async def test_deliveries_are_prepared_one_in_each_turn_of_the_loop(self) -> None:
@@ -392,9 +395,7 @@ class TestSender:
             return parse_line(line, source)
 
         waiting = loop.call_soon(next_turn)
-        sender = Sender(
-            "pop-nyc", 7, FrontHere(Front(DIRECTORY), lambda _name, _source: parse), cast(StoreOwner, None), lambda: NOW
-        )
+        sender = Sender("pop-nyc", 7, FrontHere(Front(DIRECTORY), lambda _name, _source: parse), OWNER, lambda: NOW)
         await asyncio.gather(*(sender.prepare([cdr_json(id=str(n))], None) for n in range(5)))
         waiting.cancel()
         assert len(began) == len(set(began)) == 5
