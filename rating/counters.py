@@ -33,7 +33,7 @@ class Counters:
         self._calendars: dict[tuple[str, int], AccountCalendar] = {}
         self.slots: Final = AccountSlots(self._own)
         """Of the accounts, in whatever is kept of each."""
-        self._open = OpenPeriods(self._reopened, lambda key: self._closed.drop(key))
+        self._open = OpenPeriods(self._closed_counters, self._drop_closed)
         self._closed = ClosedPeriods()
         self.covers_id = 0
         """The last transaction counted."""
@@ -44,7 +44,7 @@ class Counters:
         """Take over newly imported accounts; True if periods of accounts with counters have moved, and the counters
         must be projected again from the transactions."""
         moved = any(
-            _clock(accounts[account]) != _clock(self._accounts[account])
+            accounts[account].clock != self._accounts[account].clock
             for account in map(self.slots.account, self._open.counted().tolist())
             if self._accounts[account] is not accounts[account]
         )
@@ -84,7 +84,7 @@ class Counters:
         self._open.count(counted, self._piece)
 
     def _piece(self, slot: int, at: int) -> Piece:
-        clock = _clock(self._accounts[self.slots.account(slot)])
+        clock = self._accounts[self.slots.account(slot)].clock
         calendar = self._calendars.get(clock)
         if calendar is None:
             calendar = self._calendars[clock] = AccountCalendar(*clock)
@@ -97,15 +97,18 @@ class Counters:
         known = self._accounts.get(account)
         return account if known is None else known.account
 
-    def _reopened(self, key: Key) -> dict[int, Sums]:
+    def _closed_counters(self, key: Key) -> dict[int, Sums]:
         return {self.slots.slot(account): sums for account, sums in self._closed.counters_of(key).items()}
+
+    def _drop_closed(self, key: Key) -> None:
+        self._closed.drop(key)
 
     # Asking. Another thread than the one that counts may ask; it changes nothing.
 
     def usage(self, account: str, at: int) -> tuple[Usage, Usage]:
         """The calendar month and the bill cycle of an account that hold an instant. What is being counted meanwhile may
         show in one only."""
-        calendar = AccountCalendar(*_clock(self._accounts[account]))
+        calendar = AccountCalendar(*self._accounts[account].clock)
         month, cycle = (MONTH, calendar.month(at)[0]), (BILL_CYCLE, calendar.cycle(at)[0])
         of_month, of_cycle = self._open.undisturbed(lambda: (self._sums(month, account), self._sums(cycle, account)))
         return Usage(account, *month, *of_month), Usage(account, *cycle, *of_cycle)
@@ -170,7 +173,7 @@ class Counters:
 
     def restore(self, covers_id: int, bodies: Iterable[bytes]) -> None:
         """Stand where a snapshot was taken, whose parts these are."""
-        self._open = OpenPeriods(self._reopened, lambda key: self._closed.drop(key))
+        self._open = OpenPeriods(self._closed_counters, self._drop_closed)
         # Backwards: the last ones say what the sums of all periods are, and which period is the latest.
         latest, has_totals, closed, still_open = 0, False, list[Closed](), list[Part]()
         for body in reversed(list(bodies)):
@@ -192,7 +195,3 @@ class Counters:
         slots = self.slots.slots_of(part.accounts)
         self._open.reach(len(self.slots))
         return slots
-
-
-def _clock(account: Account) -> tuple[str, int]:
-    return account.timezone, account.cycle_day

@@ -23,7 +23,7 @@ class Piece(NamedTuple):
     cycle_at: int
 
 
-NOWHERE: Final = Piece(0, 0, NEVER, NEVER)
+_NOWHERE: Final = Piece(0, 0, NEVER, NEVER)
 _COLUMN: Final = {MONTH: 2, BILL_CYCLE: 3}
 
 
@@ -31,8 +31,8 @@ class Pieces:
     """The piece of each account, by slot."""
 
     def __init__(self) -> None:
-        self._pieces = [NOWHERE, NOWHERE]  # of an account that was never counted, and of one that was
-        self._numbers = {NOWHERE: 1}
+        self._pieces = [_NOWHERE, _NOWHERE]  # of an account that was never counted, and of one that was
+        self._numbers = {_NOWHERE: 1}
         self._columns: NDArray[np.int64] = np.array(self._pieces, np.int64).T
         self._at = np.zeros(0, np.int32)
 

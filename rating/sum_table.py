@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from rating.account_slots import Slots
 from rating.counter_parts import Columns, Sums
 
-_ROW: Final = np.dtype([("charge", "i8"), ("duration", "i8"), ("calls", "i8"), ("transactions", "i8")])
+_COLUMNS: Final = ("charge", "duration", "calls", "transactions")
+_ROW: Final = np.dtype([(name, "i8") for name in _COLUMNS])
 _LARGE: Final = 1 << 45
 """Of a transaction's micro-units or microseconds: what is as large is counted apart."""
 _FULL: Final = 1 << 60
@@ -60,8 +61,7 @@ class SumTable:
             row["duration"] += duration
             self._spill(np.array([slot]))
         elif charge or duration:
-            apart = self._apart.get(slot, (0, 0))
-            self._apart[slot] = apart[0] + charge, apart[1] + duration
+            self._add_apart(slot, charge, duration)
         row["calls"] += calls
         row["transactions"] += transactions
 
@@ -69,24 +69,23 @@ class SumTable:
         """Add sums to those of some slots, each given once."""
         charges, durations, _, _ = sums
         if all(min(column, default=0) > -_FULL and max(column, default=0) < _FULL for column in (charges, durations)):
-            for name, column in zip(_ROW.names or (), sums, strict=True):
+            for name, column in zip(_COLUMNS, sums, strict=True):
                 self._rows[name][slots] += np.array(column, np.int64)
             self._spill(slots)
             return
-        for slot, *some in zip(slots.tolist(), *sums, strict=True):
-            self.add(slot, (some[0], some[1], some[2], some[3]))
+        for slot, charge, duration, calls, transactions in zip(slots.tolist(), *sums, strict=True):
+            self.add(slot, (charge, duration, calls, transactions))
 
     def join(self, other: "SumTable", slots: Slots) -> None:
         """Add the sums that another table has of some slots, each of which is there once."""
         own, others = self._rows, other._rows
-        for name in _ROW.names or ():
+        for name in _COLUMNS:
             own[name][slots] += others[name][slots]
         if other._apart:
             for slot in slots.tolist():
                 charge, duration = other._apart.get(slot, (0, 0))
                 if charge or duration:
-                    apart = self._apart.get(slot, (0, 0))
-                    self._apart[slot] = apart[0] + charge, apart[1] + duration
+                    self._add_apart(slot, charge, duration)
         self._spill(slots)
 
     def _spill(self, slots: Slots) -> None:
@@ -96,9 +95,12 @@ class SumTable:
             if full.any():
                 for slot in set(slots[full].tolist()):
                     value = int(self._rows[name][slot])
-                    charge, duration = self._apart.get(slot, (0, 0))
-                    self._apart[slot] = (charge + value, duration) if name == "charge" else (charge, duration + value)
+                    self._add_apart(slot, *((value, 0) if name == "charge" else (0, value)))
                     self._rows[name][slot] = 0
+
+    def _add_apart(self, slot: int, charge: int, duration: int) -> None:
+        apart = self._apart.get(slot, (0, 0))
+        self._apart[slot] = apart[0] + charge, apart[1] + duration
 
     def of(self, slot: int) -> Sums:
         """Those of a slot."""
