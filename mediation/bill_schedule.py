@@ -56,6 +56,6 @@ class BillSchedule:
 def next_end(accounts: Iterable[Account], now: int, after_s: int) -> int:
     """When the next bill cycle of any account will have ended for so long, µs UTC; in an hour without accounts."""
     after_us = after_s * MICROS
-    clocks = {(account.timezone, account.cycle_day) for account in accounts}
+    clocks = {account.clock for account in accounts}
     ends = (AccountCalendar(*clock).cycle(now - after_us)[1] + after_us for clock in clocks)
     return min(ends, default=now + LOOK_AGAIN_S * MICROS)

@@ -39,7 +39,7 @@ class RetiredUse:
         if bill is None:
             raise NotBilled(f"transaction {row[_ID]} of account {account} is on no bill yet")
         owner = self._accounts[account]
-        clock = owner.timezone, owner.cycle_day
+        clock = owner.clock
         calendar = self._calendars.get(clock)
         if calendar is None:
             calendar = self._calendars[clock] = AccountCalendar(*clock)

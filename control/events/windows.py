@@ -97,7 +97,7 @@ class Clocks:
 
     def of(self, account: Account) -> PeriodClock:
         """The account's."""
-        key = account.timezone, account.cycle_day
+        key = account.clock
         clock = self._clocks.get(key)
         if clock is None:
             clock = self._clocks[key] = PeriodClock(*key)
