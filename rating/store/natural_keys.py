@@ -11,14 +11,16 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rating.store.batch import COLUMN, COLUMNS, Row, key_of, keys_after
+from rating.store.month_keys import MonthKeys
 from rating.store.partitions import keys_table_of, table_of
+from rating.store.sorted_keys import NONE, Pairs, pairs_of, pairs_read
 from rating.store.transactions import in_pieces
 
-IN_MEMORY: Final = 65_536
-"""Keys that gather in memory before they are moved; while they are, as many again may gather."""
+IN_MEMORY: Final = 262_144
+"""Keys that gather in memory before they are moved; while they are, as many again may gather. The more, the more of
+them are on each page of the table that is written again for them."""
 AT_ONCE: Final = 2_000
 """Keys that a store transaction moves at least, while there are some to be moved."""
 
@@ -35,15 +37,13 @@ class NaturalKeys:
     """
 
     def __init__(self) -> None:
-        self._recent: dict[int, dict[int, int]] = {}
-        """By month: the transaction of each key that is in memory alone."""
-        self._staged: dict[int, dict[int, int]] = {}
-        """The same, of the store transaction that is open."""
+        self._months: dict[int, MonthKeys] = {}
         self._moving: _Moving | None = None
         self._moved = 0
         """Keys of `_moving` that the open store transaction has written."""
-        self._stored: set[int] = set()
-        """Months with keys in their table."""
+        self._met: dict[tuple[int, int], int] = {}
+        """Of the rows that were divided last, month and key of those that were refused, with whose it is: each is asked
+        for next."""
 
     def load(self, cx: sqlite3.Connection, months: Sequence[int]) -> None:
         """Know what is there; within a store transaction. Many keys that are in no table yet are moved at once."""
@@ -65,31 +65,21 @@ class NaturalKeys:
                 )
                 _note(cx, month, last)
                 upto = last
-            self._recent[month] = dict(
-                cx.execute(f"SELECT key, id FROM {table} WHERE id > ? AND {_OF_RECORDS}", (upto,))
-            )
-            if cx.execute(f"SELECT 1 FROM {keys} LIMIT 1").fetchone():  # names of ours
-                self._stored.add(month)
-
-    def taken(self, cx: sqlite3.Connection, month: int, keys: list[int]) -> set[int]:
-        """Those of the keys that a transaction of the month has."""
-        found: set[int] = set()
-        for known in self._known(month):
-            if not known.keys().isdisjoint(keys):
-                found |= known.keys() & keys
-        if month in self._stored:
-            ordered = sorted(keys)  # neighbours are on one page
-            for first, end in in_pieces(len(ordered)):
-                found.update(key for (key,) in cx.execute(_look_up(month, end - first), ordered[first:end]))
-        return found
+            recent = pairs_read(cx.execute(f"SELECT key, id FROM {table} WHERE id > ? AND {_OF_RECORDS}", (upto,)))
+            is_stored = cx.execute(f"SELECT 1 FROM {keys} LIMIT 1").fetchone() is not None  # names of ours
+            self._months[month] = MonthKeys(month, recent, is_stored=is_stored)
 
     def divide(self, cx: sqlite3.Connection, month: int, rows: list[Row]) -> tuple[list[int], list[Row]]:
         """Of rows of a month: the indexes of those whose keys are taken, in the store or by one before it, and the
         others."""
-        keys = [row[_KEY] for row in rows]
-        taken = self.taken(cx, month, keys)
-        if not taken and len(set(keys)) == len(keys):
+        keys = np.array([row[_KEY] for row in rows], np.int64)
+        ordered = np.sort(keys)
+        ids = self._of(month).ids(cx, ordered)
+        there = np.flatnonzero(ids)
+        if not len(there) and (ordered[1:] != ordered[:-1]).all():
             return [], rows
+        self._met = {(month, key): id_ for key, id_ in zip(ordered[there].tolist(), ids[there].tolist(), strict=True)}
+        taken = set(ordered[there].tolist())
         refused, free = [], []
         for index, row in enumerate(rows):
             if row[_KEY] in taken:
@@ -101,15 +91,14 @@ class NaturalKeys:
 
     def add(self, month: int, rows: Sequence[Row]) -> None:
         """The open store transaction has inserted these rows."""
-        staged = self._staged.setdefault(month, {})
-        for row in rows:
-            staged[row[_KEY]] = row[0]
+        keys, ids = np.array([row[_KEY] for row in rows], np.int64), np.array([row[0] for row in rows], np.int64)
+        self._of(month).add(pairs_of(keys, ids))
 
     def find(self, cx: sqlite3.Connection, month: int, source: int, record_id: str, start_at: int) -> Row | None:
         """The transaction with this natural key, if there is one: its `COLUMNS`."""
         for key in _keys(source, record_id, start_at):
             id_ = self._id(cx, month, key)
-            if id_ is None:
+            if not id_:
                 return None
             found = cx.execute(f"SELECT {', '.join(COLUMNS)} FROM {table_of(month)} WHERE id = ?", (id_,)).fetchone()
             if (found[_SOURCE], found[_RECORD_ID], found[_START_AT]) == (source, record_id, start_at):
@@ -118,19 +107,20 @@ class NaturalKeys:
 
     def free(self, cx: sqlite3.Connection, month: int, source: int, record_id: str, start_at: int) -> int:
         """The first number of a natural key that no transaction of the month has."""
-        return next(key for key in _keys(source, record_id, start_at) if self._id(cx, month, key) is None)
+        return next(key for key in _keys(source, record_id, start_at) if not self._id(cx, month, key))
 
     def move_some(self, cx: sqlite3.Connection) -> None:
         """If many keys are in memory, write some of them into their table; once in a store transaction, at its end."""
+        for known in self._months.values():
+            known.load_some(cx)
         if self._moving is None:
-            if sum(map(len, self._recent.values())) < IN_MEMORY:
+            if sum(known.recent for known in self._months.values()) < IN_MEMORY:
                 return
-            month = max(self._recent, key=lambda month: len(self._recent[month]))
-            self._moving = _Moving(month, self._recent[month])
-            self._recent[month] = {}
+            month = max(self._months, key=lambda month: self._months[month].recent)
+            self._moving = _Moving(month, self._months[month].begin_move())
         moving = self._moving
-        number = max(AT_ONCE, 2 * sum(map(len, self._staged.values())))
-        some = moving.ordered[moving.done : moving.done + number]
+        number = max(AT_ONCE, 2 * sum(known.staged for known in self._months.values()))
+        some = moving.pairs[:, moving.done : moving.done + number].T
         table = keys_table_of(moving.month)
         for first, end in in_pieces(len(some)):
             values = ", ".join(["(?, ?)"] * (end - first))
@@ -139,62 +129,56 @@ class NaturalKeys:
                 some[first:end].ravel().tolist(),
             )
         self._moved = len(some)
-        if moving.done + self._moved == len(moving.ordered):
-            _note(cx, moving.month, moving.upto_id)
+        if moving.done + self._moved == moving.pairs.shape[1]:
+            _note(cx, moving.month, int(moving.pairs[1].max()))
 
     def committed(self) -> None:
         """The open store transaction is durable."""
-        for month, staged in self._staged.items():
-            self._recent.setdefault(month, {}).update(staged)
-        self._staged = {}
+        for known in self._months.values():
+            known.committed()
         if self._moving is not None and self._moved:
-            self._stored.add(self._moving.month)
+            known = self._months[self._moving.month]
+            known.moved()
             self._moving.done += self._moved
-            if self._moving.done == len(self._moving.ordered):
+            if self._moving.done == self._moving.pairs.shape[1]:
+                known.end_move()
                 self._moving = None
         self._moved = 0
+        self._met = {}
 
     def rolled_back(self) -> None:
         """The open store transaction came to nothing."""
-        self._staged = {}
+        for known in self._months.values():
+            known.rolled_back()
         self._moved = 0
+        self._met = {}
 
     def forget(self, month: int) -> None:
         """The month is retired: nothing is added to it, or looked for in it, any more."""
-        self._recent.pop(month, None)
-        self._stored.discard(month)
+        self._months.pop(month, None)
         if self._moving is not None and self._moving.month == month:
             self._moving = None
 
-    def _known(self, month: int) -> Iterator[dict[int, int]]:
-        """The keys of a month that are in memory."""
-        for known in (self._recent.get(month), self._staged.get(month)):
-            if known:
-                yield known
-        if self._moving is not None and self._moving.month == month:
-            yield self._moving.keys
+    def _of(self, month: int) -> MonthKeys:
+        """A month without any has just been made, and its table is empty."""
+        known = self._months.get(month)
+        if known is None:
+            known = self._months[month] = MonthKeys(month, NONE, is_stored=False)
+        return known
 
-    def _id(self, cx: sqlite3.Connection, month: int, key: int) -> int | None:
-        for known in self._known(month):
-            if (id_ := known.get(key)) is not None:
-                return id_
-        row = cx.execute(f"SELECT id FROM {keys_table_of(month)} WHERE key = ?", (key,)).fetchone()
-        return None if row is None else int(row[0])
+    def _id(self, cx: sqlite3.Connection, month: int, key: int) -> int:
+        """0: nobody's."""
+        met = self._met.get((month, key))
+        return met or int(self._of(month).ids(cx, np.array([key], np.int64))[0])
 
 
 class _Moving:
     """Keys on their way from memory to the table of their month."""
 
-    __slots__ = ("done", "keys", "month", "ordered", "upto_id")
+    __slots__ = ("done", "month", "pairs")
 
-    def __init__(self, month: int, keys: dict[int, int]) -> None:
-        self.month, self.keys = month, keys
-        # By their number at once: to look one after the other up in that order would wait for memory each time.
-        found = np.array((list(keys), list(keys.values())), np.int64)
-        self.ordered: NDArray[np.int64] = found.T[np.argsort(found[0])]
-        """Each with its transaction."""
-        self.done = 0
-        self.upto_id = int(found[1].max())
+    def __init__(self, month: int, pairs: Pairs) -> None:
+        self.month, self.pairs, self.done = month, pairs, 0
 
 
 def _note(cx: sqlite3.Connection, month: int, upto_id: int) -> None:
@@ -203,10 +187,6 @@ def _note(cx: sqlite3.Connection, month: int, upto_id: int) -> None:
         " ON CONFLICT (month) DO UPDATE SET upto_id = excluded.upto_id",
         (month, upto_id),
     )
-
-
-def _look_up(month: int, number: int) -> str:
-    return f"SELECT key FROM {keys_table_of(month)} WHERE key IN ({', '.join('?' * number)})"
 
 
 def _keys(source: int, record_id: str, start_at: int) -> Iterator[int]:

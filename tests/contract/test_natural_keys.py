@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from rating.store import natural_keys
+from rating.store import month_keys, natural_keys
 from rating.store.partitions import keys_table_of, table_of
 from tests.builders import cdr_json
 from tests.contract.store_site import Site
@@ -20,6 +20,8 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """A handful of keys is many."""
     monkeypatch.setattr(natural_keys, "IN_MEMORY", 6)
     monkeypatch.setattr(natural_keys, "AT_ONCE", 2)
+    monkeypatch.setattr(month_keys, "WORTH_A_FILTER", 2)
+    monkeypatch.setattr(month_keys, "LOADED_AT_ONCE", 3)
 
 
 async def in_tables(site: Site) -> int:
@@ -35,8 +37,12 @@ async def in_tables(site: Site) -> int:
 
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("seed", range(12))
-async def test_what_was_sent_before_is_known_wherever_its_key_is(site: Site, seed: int) -> None:
+async def test_what_was_sent_before_is_known_wherever_its_key_is(
+    site: Site, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
     random = Random(seed)
+    if seed % 3 == 0:  # the filter is begun anew, now and then
+        monkeypatch.setattr(month_keys, "MOST_FILTERED", 25)
     known: dict[int, int] = {}  # duration of each record that was stored
     suspended: set[tuple[int, int]] = set()
     for _ in range(60):
@@ -117,3 +123,30 @@ async def test_a_table_of_keys_says_what_the_rows_say(site: Site) -> None:
         moved = await site.store.read(pairs, keys_table_of(month))
         assert len(moved) > 5
         assert moved <= await site.store.read(pairs, table_of(month))
+
+
+@pytest.mark.usefixtures("few")
+async def test_of_an_hour_that_the_filter_has_loaded_nothing_is_looked_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(30):
+        await site.send(cdr_json(id=f"r{n}"), cdr_json(id=f"s{n}", start=STARTS[2]))
+    await site.reopen()
+    looked_up = []
+    look_up = month_keys.MonthKeys._ids_in_table
+
+    def noted(self: Any, cx: sqlite3.Connection, keys: Any) -> list[int]:
+        looked_up.extend(keys.tolist())
+        return look_up(self, cx, keys)
+
+    monkeypatch.setattr(month_keys.MonthKeys, "_ids_in_table", noted)
+    for n in range(30):
+        assert await site.send(cdr_json(id=f"a{n}"), cdr_json(id=f"b{n}")) == (2, 0, 0)
+    assert looked_up  # the hour was not loaded yet
+    looked_up.clear()
+    assert await site.send(*(cdr_json(id=f"c{n}") for n in range(30))) == (30, 0, 0)
+    assert len(looked_up) < 5
+    assert await site.send(cdr_json(id="e", start=STARTS[2])) == (1, 0, 0)
+    assert looked_up  # one new key is not worth a filter of its hour
+    assert await site.send(*(cdr_json(id=f"r{n}") for n in range(30))) == (0, 30, 0)
+    assert await site.send(*(cdr_json(id=f"s{n}", start=STARTS[2]) for n in range(30))) == (0, 30, 0)
