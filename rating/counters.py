@@ -125,7 +125,10 @@ class Counters:
 
     def charged(self) -> dict[str, int]:
         """The same of every account with usage."""
-        return {self.slots.account(slot): charge_micros for slot, charge_micros in self._open.all_charges()}
+        return dict(self._charged())
+
+    def _charged(self) -> Iterator[tuple[str, int]]:
+        return ((self.slots.account(slot), charge_micros) for slot, charge_micros in self._open.all_charges())
 
     def __iter__(self) -> Iterator[Usage]:
         return unpack(self.parts())
@@ -147,20 +150,20 @@ class Counters:
         latest = max((starts_at for _, starts_at in self._open.periods()), default=0)
         for key in self._open.periods():
             if key[1] < latest - KEPT_OPEN_US:
-                closed = self._packed(key, counters_per_part)
+                closed = list(self._packed(key, counters_per_part))
                 self._closed.add(closed)
                 self._open.close(key)
                 yield from [part.body for part in closed]
         for key in self._open.periods():
             for part in self._packed(key, counters_per_part):
                 yield part.body
-        totals = ((account, (charge_micros, 0, 0, 0)) for account, charge_micros in self.charged().items())
+        totals = ((account, (charge_micros, 0, 0, 0)) for account, charge_micros in self._charged())
         for part in packed((TOTAL, 0), totals, counters_per_part):
             yield part.body
 
-    def _packed(self, key: Key, counters_per_part: int) -> list[Closed]:
+    def _packed(self, key: Key, counters_per_part: int) -> Iterator[Closed]:
         counters = ((self.slots.account(slot), sums) for slot, sums in self._open.counters_of(key))
-        return list(packed(key, counters, counters_per_part))
+        return packed(key, counters, counters_per_part)
 
     @property
     def unchanged_parts(self) -> int:

@@ -3,8 +3,9 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import compress
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from rating.pieces import NEVER, Piece, Pieces
 from rating.sum_table import SumTable
 
 T = TypeVar("T")
+
+_READ_AT_ONCE: Final = 4_096
+"""Accounts: the numbers of all of them as Python's own would take many times the room that they take here."""
 
 
 class OpenPeriods:
@@ -147,9 +151,13 @@ class OpenPeriods:
 
     def all_charges(self) -> Iterator[tuple[int, int]]:
         """The same of every account that was ever counted, with its slot."""
-        slots = self.counted()
-        settled, fresh = self.undisturbed(lambda: (self._settled.of_all(slots), self._fresh.of_all(slots)))
-        return ((slot, old[0] + new[0]) for slot, old, new in zip(slots.tolist(), settled, fresh, strict=True))
+        for slots in _in_parts(self.counted()):
+            settled, fresh = self.undisturbed(partial(self._sums_of, slots))
+            for slot, old, new in zip(slots.tolist(), settled, fresh, strict=True):
+                yield slot, old[0] + new[0]
+
+    def _sums_of(self, slots: Slots) -> tuple[list[Sums], list[Sums]]:
+        return self._settled.of_all(slots), self._fresh.of_all(slots)
 
     def counted(self) -> Slots:
         """The accounts that were ever counted."""
@@ -162,8 +170,8 @@ class OpenPeriods:
     def counters_of(self, key: Key) -> Iterator[tuple[int, Sums]]:
         """The counters of an open period, all of which have settled."""
         period, starts_at = key
-        slots = self._pieces.within(period, starts_at)
-        yield from zip(slots.tolist(), self._current[period].of_all(slots), strict=True)
+        for slots in _in_parts(self._pieces.within(period, starts_at)):
+            yield from zip(slots.tolist(), self._current[period].of_all(slots), strict=True)
         yield from self._aside[key].items()
 
     def __len__(self) -> int:
@@ -197,6 +205,11 @@ class OpenPeriods:
         nothing = [0] * len(charges)
         self._settled.put(slots, (charges, nothing, nothing, nothing))
         self._pieces.change(slots, lambda piece: piece)
+
+
+def _in_parts(slots: Slots) -> Iterator[Slots]:
+    for at in range(0, len(slots), _READ_AT_ONCE):
+        yield slots[at : at + _READ_AT_ONCE]
 
 
 def _inside(key: Key) -> Callable[[Piece], Piece]:

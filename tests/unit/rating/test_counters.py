@@ -296,3 +296,17 @@ def test_all_charges_of_an_account_are_known_whatever_cycle_they_are_of() -> Non
     assert (again.charges("1"), again.charged()["1"]) == (1155, 1155)
     again.restore(0, [])
     assert (again.charges("1"), again.charged()) == (0, {})
+
+
+def test_counters_of_many_accounts_are_read_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rating.open_periods._READ_AT_ONCE", 3)
+    accounts = {str(number): an_account(str(number)) for number in range(10)}
+    counters = Counters(accounts)
+    for number in range(10):
+        counters.count(str(number), micros("2026-11-20T15:00:00Z"), number, MICROS)
+    assert [usage[3] for usage in counters if usage.period == "month"] == list(range(10))
+    assert counters.charged() == {str(number): number for number in range(10)}
+    restored = Counters(accounts)
+    restored.restore(10, counters.parts())
+    assert restored.charged() == counters.charged()
+    assert said(restored) == said(counters)
