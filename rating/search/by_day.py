@@ -28,7 +28,7 @@ def charges_by_day(cx: sqlite3.Connection, account: Account, now: int, days: int
     }  # fmt: skip
     selects = []
     for partition in partitions_between(cx, (starts[0] - _START_BEFORE_ANSWER_US, now + _START_BEFORE_ANSWER_US)):
-        own = partition.segments(partition.first_id >> 16, partition.last_id >> 16)
+        own = partition.all_segments
         values[f"s{partition.month}"] = as_json(own)
         selects.append(
             f"SELECT answer_at / {_QUARTER_US} AS quarter, charge_micros AS charge"  # noqa: S608  # constants; values are bound

@@ -31,9 +31,15 @@ class Partition:
     def table(self) -> str:
         return table_of(self.month)
 
+    @property
+    def all_segments(self) -> range:
+        """Those that it has a part in."""
+        return range(self.first_id >> SEGMENT_BITS, (self.last_id >> SEGMENT_BITS) + 1)
+
     def segments(self, first: int, last: int) -> range:
         """Its own among the segments from `first` to `last`."""
-        return range(max(first, self.first_id >> SEGMENT_BITS), min(last, self.last_id >> SEGMENT_BITS) + 1)
+        own = self.all_segments
+        return range(max(first, own.start), min(last + 1, own.stop))
 
 
 def partitions_between(cx: sqlite3.Connection, starts: tuple[int, int]) -> list[Partition]:

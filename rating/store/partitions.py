@@ -7,10 +7,11 @@ from typing import Final
 
 from rating.cdr import MICROS
 
-SEGMENT_BITS: Final = 16
-"""2^16 consecutive ids make a segment of the line and called indexes. Ids ascend, so only the newest segment is
-written to and stays in the cache, however large the month grows; a search seeks once a segment."""
-
+SEGMENT_BITS: Final = 15
+"""2^15 consecutive ids make a segment of the line and called indexes. Ids ascend, so only the newest segment is
+written to and stays in the cache, however large the month grows. A search seeks once a segment, and a commit writes
+most pages of the newest: half as large ones would make the one longer and the other shorter. Who changes it adds a
+migration like `0010`."""
 
 _END_OF_TIME: Final = 253_402_300_800 * MICROS
 

@@ -27,7 +27,7 @@ from tests.contract.test_search import all_pages, ids
 
 CALLS: Final = 240
 STEP: Final = 9_973
-"""Between ids: 240 of them reach over 37 segments."""
+"""Between ids: 240 of them reach over 74 segments."""
 MONTHS: Final = ("2026-08", "2026-09", "2026-10", "2026-11")
 LINES: Final = (CALLING, "12125550143", "12125550144")
 OWNER: Final = Account.of(ACCOUNT, "Customer", None, "USD", "America/New_York", None, None, None, 1)

@@ -1,6 +1,5 @@
 """The contract of a store (`rating.store.port.Store`): exactly one charge, positions, ids, and what survives."""
 
-from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -12,9 +11,8 @@ from rating.cdr import MICROS
 from rating.provisioning import ProvisioningError
 from rating.store import snapshots, suspense
 from rating.store.batch import Outcome, Verdict
-from rating.store.errors import SchemaTooNew, StoreFailed, StoreLocked
+from rating.store.errors import StoreFailed, StoreLocked
 from rating.store.intake import VERDICTS
-from rating.store.migrations import Migration, own_migrations
 from tests.builders import (
     ACCOUNT,
     CALLING,
@@ -28,7 +26,7 @@ from tests.builders import (
     micros,
     raw,
 )
-from tests.contract.store_site import Engine, Numbers, Site, numbers
+from tests.contract.store_site import Numbers, Site, numbers
 
 STRANGER = "+19995550100"
 
@@ -549,52 +547,3 @@ class TestOneWriter:
             assert await site.store.positions(site.numbers_of["pop-nyc"]) == {}
             assert site.store.last_id == 0
         assert (len(await site.exported()), len(await site.suspended()), site.store.last_id) == (1, 1, 1)
-
-
-def newer_steps(sql: str = "CREATE TABLE of_the_future (a INTEGER);") -> Sequence[Migration]:
-    own = own_migrations()
-    return (*own, Migration(len(own) + 1, "of_the_future", sql))
-
-
-class TestSchema:
-    async def test_an_older_program_refuses_a_newer_schema_and_leaves_it_alone(self, engine: Engine) -> None:
-        newer = await engine.open(newer_steps())
-        await newer.register_sources(["pop-nyc"])
-        await newer.close()
-        with pytest.raises(SchemaTooNew, match="use the newer program"):
-            await engine.open()
-        again = await engine.open(newer_steps())
-        assert list(await again.register_sources([])) == ["pop-nyc"]
-        await again.read(lambda cx: cx.execute("SELECT a FROM of_the_future").fetchall())
-        await again.close()
-        engine.check()
-
-    async def test_accounts_of_an_older_store_get_numbers(self, engine: Engine) -> None:
-        older = await engine.open([step for step in own_migrations() if step.number < 9])
-        columns = "shard, account, name, currency, timezone, cycle_day, opened_at"
-        rows = [(0, account, "Ann", "USD", "UTC", 1, 5) for account in ("7", "5", "6")]
-        sql = f"INSERT INTO accounts ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)"
-        await older.transact(lambda cx: cx.executemany(sql, rows))
-        await older.close()
-        store = await engine.open()
-        numbers = await store.read(lambda cx: dict(cx.execute("SELECT account, number FROM accounts")))
-        await store.close()
-        assert sorted(numbers.values()) == [1, 2, 3]
-
-    async def test_a_step_that_fails_leaves_the_schema_as_it_was(self, engine: Engine) -> None:
-        store = await engine.open()
-        await store.register_sources(["pop-nyc"])
-        await store.close()
-        with pytest.raises(StoreFailed):
-            await engine.open(newer_steps("CREATE TABLE half (a INTEGER);\nSELECT * FROM nowhere;"))
-        again = await engine.open()
-        assert list(await again.register_sources([])) == ["pop-nyc"]
-        with pytest.raises(StoreFailed):
-            await again.read(lambda cx: cx.execute("SELECT a FROM half"))
-        await again.close()
-
-    async def test_a_refused_second_writer_leaves_nothing_behind(self, engine: Engine) -> None:
-        store = await engine.open()
-        with pytest.raises(StoreLocked):
-            await engine.open()
-        await store.close()

@@ -3,6 +3,7 @@
 Each package that keeps tables has steps of its own, numbered from 1, in a sub-package `migrations`.
 """
 
+import logging
 import re
 import sqlite3
 from collections.abc import Iterable
@@ -15,6 +16,9 @@ from rating.store.errors import SchemaTooNew, SchemaTooOld
 
 _FILE_NAME: Final = re.compile(r"(\d{4})_(\w+)\.sql")
 _OWN: Final = "rating"
+_MONTH: Final = "{month}"
+
+log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +89,11 @@ def migrate(cx: sqlite3.Connection, steps: Iterable[Migration], applied_at: int)
     try:
         _prepare_table(cx)
         for step in missing:
+            if stands:
+                log.info("upgrading the store", extra={"step": f"{step.package} {step.number:04} {step.name}"})
             for statement in _statements(step.sql):
-                cx.execute(statement)
+                for each in _for_each_month(cx, statement):
+                    cx.execute(each)
             cx.execute(
                 "INSERT INTO schema_migrations (package, number, name, applied_at) VALUES (?, ?, ?, ?)",
                 (step.package, step.number, step.name, applied_at),
@@ -118,6 +125,14 @@ def _prepare_table(cx: sqlite3.Connection) -> None:
         cx.execute("DROP TABLE schema_migrations_1")
     else:
         cx.execute(table)
+
+
+def _for_each_month(cx: sqlite3.Connection, statement: str) -> list[str]:
+    """A statement about `{month}` is meant for the tables of each partition."""
+    if _MONTH not in statement:
+        return [statement]
+    months = cx.execute("SELECT month FROM partitions ORDER BY month").fetchall()
+    return [statement.replace(_MONTH, str(month)) for (month,) in months]
 
 
 def _statements(sql: str) -> Iterable[str]:
