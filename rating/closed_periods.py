@@ -1,11 +1,10 @@
 """The counters of periods of long ago, packed as the snapshot has them: there are years of them, and nearly nothing is
 added to them."""
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from rating.counter_parts import Key, Sums, pack, parts_of
+from rating.counter_parts import Key, Sums, parts_of
 
 
 class Closed(NamedTuple):
@@ -63,10 +62,3 @@ class ClosedPeriods:
         if found:
             self._parts = [closed for closed in self._parts if closed.key != key]
             self.unchanged = min(self.unchanged, found[0])
-
-
-def packed(key: Key, counters: Iterable[tuple[str, Sums]], per_part: int) -> Iterator[Closed]:
-    """A period's counters in parts."""
-    rest = iter(counters)
-    while some := list(islice(rest, per_part)):
-        yield Closed(key, pack(key, some), len(some))

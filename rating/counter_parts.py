@@ -71,13 +71,12 @@ _decode: Final = msgspec.msgpack.Decoder(Part).decode
 _decode_old: Final = msgspec.msgpack.Decoder(list[tuple[str, str, int, int | str, int | str, int, int]]).decode
 
 
-def pack(key: Key, counters: Sequence[tuple[str, Sums]]) -> bytes:
+def pack(key: Key, accounts: Sequence[str], columns: Columns) -> bytes:
     """A part of some accounts' counters."""
-    accounts, sums = zip(*counters, strict=True)
-    charges, durations, calls, transactions = zip(*sums, strict=True)
     try:
-        return _encode((*key, accounts, charges, durations, calls, transactions))
+        return _encode((*key, accounts, *columns))
     except OverflowError:
+        charges, durations, calls, transactions = columns
         return _encode((*key, accounts, _written_out(charges), _written_out(durations), calls, transactions))
 
 
@@ -86,11 +85,13 @@ def parts_of(body: bytes) -> list[Part]:
     try:
         return [_decode(body)]
     except msgspec.ValidationError:
-        of_period: dict[Key, list[tuple[str, Sums]]] = {}
-        for account, period, starts_at, charge, duration, calls, transactions in _decode_old(body):
-            sums = int(charge), int(duration), calls, transactions
-            of_period.setdefault((period, starts_at), []).append((account, sums))
-        return [_decode(pack(key, counters)) for key, counters in of_period.items()]
+        of_period: dict[Key, tuple[list[str], Columns]] = {}
+        for account, period, starts_at, *sums in _decode_old(body):
+            accounts, columns = of_period.setdefault((period, starts_at), ([], ([], [], [], [])))
+            accounts.append(account)
+            for column, value in zip(columns, map(int, sums), strict=True):
+                column.append(value)
+        return [_decode(pack(key, *counters)) for key, counters in of_period.items()]
 
 
 def unpack(bodies: Iterable[bytes]) -> Iterator[Usage]:

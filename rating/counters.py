@@ -13,9 +13,9 @@ from rating.account import Account
 from rating.account_slots import AccountSlots, Counted, Slots
 from rating.calendar import BILL_CYCLE, MONTH, AccountCalendar
 from rating.cdr import MICROS
-from rating.closed_periods import Closed, ClosedPeriods, packed
-from rating.counter_parts import TOTAL, Key, Part, Sums, Usage, parts_of, unpack
-from rating.open_periods import OpenPeriods
+from rating.closed_periods import Closed, ClosedPeriods
+from rating.counter_parts import TOTAL, Columns, Key, Part, Sums, Usage, pack, parts_of, unpack
+from rating.open_periods import SOME, OpenPeriods
 from rating.pieces import Piece
 from rating.store.batch import Row
 from rating.store.retired import RetiredSum
@@ -125,10 +125,10 @@ class Counters:
 
     def charged(self) -> dict[str, int]:
         """The same of every account with usage."""
-        return dict(self._charged())
-
-    def _charged(self) -> Iterator[tuple[str, int]]:
-        return ((self.slots.account(slot), charge_micros) for slot, charge_micros in self._open.all_charges())
+        charged: dict[str, int] = {}
+        for slots, charges in self._open.all_charges():
+            charged.update(zip(map(self.slots.account, slots), charges, strict=True))
+        return charged
 
     def __iter__(self) -> Iterator[Usage]:
         return unpack(self.parts())
@@ -142,7 +142,7 @@ class Counters:
         """All counters as packed parts, for a snapshot."""
         return list(self.each_part())
 
-    def each_part(self, counters_per_part: int = 2_000) -> Iterator[bytes]:
+    def each_part(self, counters_per_part: int = SOME) -> Iterator[bytes]:
         """The same, each made when it is asked for, those of closed periods first. Nothing may be counted until the
         last."""
         self._open.settle()
@@ -157,13 +157,16 @@ class Counters:
         for key in self._open.periods():
             for part in self._packed(key, counters_per_part):
                 yield part.body
-        totals = ((account, (charge_micros, 0, 0, 0)) for account, charge_micros in self._charged())
-        for part in packed((TOTAL, 0), totals, counters_per_part):
-            yield part.body
+        for slots, charges in self._open.all_charges(counters_per_part):
+            nothing = [0] * len(slots)
+            yield self._part((TOTAL, 0), slots, (charges, nothing, nothing, nothing)).body
 
     def _packed(self, key: Key, counters_per_part: int) -> Iterator[Closed]:
-        counters = ((self.slots.account(slot), sums) for slot, sums in self._open.counters_of(key))
-        return packed(key, counters, counters_per_part)
+        for slots, columns in self._open.counters_of(key, counters_per_part):
+            yield self._part(key, slots, columns)
+
+    def _part(self, key: Key, slots: list[int], columns: Columns) -> Closed:
+        return Closed(key, pack(key, list(map(self.slots.account, slots)), columns), len(slots))
 
     @property
     def unchanged_parts(self) -> int:

@@ -18,8 +18,9 @@ from rating.sum_table import SumTable
 
 T = TypeVar("T")
 
-_READ_AT_ONCE: Final = 4_096
-"""Accounts: the numbers of all of them as Python's own would take many times the room that they take here."""
+SOME: Final = 2_000
+"""Accounts that are read at a time: the numbers of all of them as Python's own would take many times the room that they
+take here."""
 
 
 class OpenPeriods:
@@ -149,15 +150,14 @@ class OpenPeriods:
             return 0
         return self.undisturbed(lambda: self._settled.of(slot)[0] + self._fresh.of(slot)[0])
 
-    def all_charges(self) -> Iterator[tuple[int, int]]:
-        """The same of every account that was ever counted, with its slot."""
-        for slots in _in_parts(self.counted()):
-            settled, fresh = self.undisturbed(partial(self._sums_of, slots))
-            for slot, old, new in zip(slots.tolist(), settled, fresh, strict=True):
-                yield slot, old[0] + new[0]
+    def all_charges(self, at_once: int = SOME) -> Iterator[tuple[list[int], list[int]]]:
+        """The same of every account that was ever counted, so many at a time: their slots, and their charges."""
+        for slots in _in_parts(self.counted(), at_once):
+            settled, fresh = self.undisturbed(partial(self._columns_of, slots))
+            yield slots.tolist(), [old + new for old, new in zip(settled[0], fresh[0], strict=True)]
 
-    def _sums_of(self, slots: Slots) -> tuple[list[Sums], list[Sums]]:
-        return self._settled.of_all(slots), self._fresh.of_all(slots)
+    def _columns_of(self, slots: Slots) -> tuple[Columns, Columns]:
+        return self._settled.columns(slots), self._fresh.columns(slots)
 
     def counted(self) -> Slots:
         """The accounts that were ever counted."""
@@ -167,12 +167,16 @@ class OpenPeriods:
         """Those that are open."""
         return list(self._aside)
 
-    def counters_of(self, key: Key) -> Iterator[tuple[int, Sums]]:
-        """The counters of an open period, all of which have settled."""
+    def counters_of(self, key: Key, at_once: int) -> Iterator[tuple[list[int], Columns]]:
+        """The counters of an open period, all of which have settled, so many at a time: slots, and what they have."""
         period, starts_at = key
-        for slots in _in_parts(self._pieces.within(period, starts_at)):
-            yield from zip(slots.tolist(), self._current[period].of_all(slots), strict=True)
-        yield from self._aside[key].items()
+        for slots in _in_parts(self._pieces.within(period, starts_at), at_once):
+            yield slots.tolist(), self._current[period].columns(slots)
+        aside = list(self._aside[key].items())
+        for at in range(0, len(aside), at_once):
+            some = dict(aside[at : at + at_once])
+            charges, durations, calls, transactions = map(list, zip(*some.values(), strict=True))
+            yield list(some), (charges, durations, calls, transactions)
 
     def __len__(self) -> int:
         """How many counters."""
@@ -207,9 +211,9 @@ class OpenPeriods:
         self._pieces.change(slots, lambda piece: piece)
 
 
-def _in_parts(slots: Slots) -> Iterator[Slots]:
-    for at in range(0, len(slots), _READ_AT_ONCE):
-        yield slots[at : at + _READ_AT_ONCE]
+def _in_parts(slots: Slots, at_once: int) -> Iterator[Slots]:
+    for at in range(0, len(slots), at_once):
+        yield slots[at : at + at_once]
 
 
 def _inside(key: Key) -> Callable[[Piece], Piece]:

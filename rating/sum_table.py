@@ -108,12 +108,16 @@ class SumTable:
         apart = self._apart.get(slot, (0, 0))
         return charge + apart[0], duration + apart[1], calls, transactions
 
-    def of_all(self, slots: Slots) -> list[Sums]:
+    def columns(self, slots: Slots) -> Columns:
         """Those of some slots."""
-        if not self._apart:
-            found: list[Sums] = self._rows[slots].tolist()
-            return found
-        return [self.of(slot) for slot in slots.tolist()]
+        rows = self._rows[slots]
+        charges, durations, calls, transactions = (rows[name].tolist() for name in _COLUMNS)
+        if self._apart:
+            for index, slot in enumerate(slots.tolist()):
+                charge, duration = self._apart.get(slot, (0, 0))
+                charges[index] += charge
+                durations[index] += duration
+        return charges, durations, calls, transactions
 
     def has_some(self) -> Slots:
         """The slots with transactions."""

@@ -299,7 +299,7 @@ def test_all_charges_of_an_account_are_known_whatever_cycle_they_are_of() -> Non
 
 
 def test_counters_of_many_accounts_are_read_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rating.open_periods._READ_AT_ONCE", 3)
+    monkeypatch.setattr(OpenPeriods.all_charges, "__defaults__", (3,))
     accounts = {str(number): an_account(str(number)) for number in range(10)}
     counters = Counters(accounts)
     for number in range(10):
@@ -307,6 +307,6 @@ def test_counters_of_many_accounts_are_read_some_at_a_time(monkeypatch: pytest.M
     assert [usage[3] for usage in counters if usage.period == "month"] == list(range(10))
     assert counters.charged() == {str(number): number for number in range(10)}
     restored = Counters(accounts)
-    restored.restore(10, counters.parts())
+    restored.restore(10, counters.each_part(3))
     assert restored.charged() == counters.charged()
     assert said(restored) == said(counters)

@@ -69,7 +69,7 @@ def test_sums_are_those_of_pythons_numbers(steps: list[Any]) -> None:
             table.clear(slots(*values[0]))
             expected |= dict.fromkeys(values[0], (0, 0, 0, 0))
         assert {slot: table.of(slot) for slot in expected} == expected
-    assert table.of_all(slots(*range(SLOTS))) == list(expected.values())
+    assert [*zip(*table.columns(slots(*range(SLOTS))), strict=True)] == list(expected.values())
 
 
 def test_what_is_added_again_and_again_does_not_overflow() -> None:
@@ -85,7 +85,7 @@ def test_what_is_added_again_and_again_does_not_overflow() -> None:
 def test_sums_that_were_stored_are_put_back(large: int) -> None:
     table = table_of()
     table.put(slots(2, 0), ([1, large], [60, -large], [1, 2], [3, 4]))
-    assert table.of_all(slots(0, 1, 2)) == [(large, -large, 2, 4), (0, 0, 0, 0), (1, 60, 1, 3)]
+    assert [*zip(*table.columns(slots(0, 1, 2)), strict=True)] == [(large, -large, 2, 4), (0, 0, 0, 0), (1, 60, 1, 3)]
     assert table.has_some().tolist() == [0, 2]
 
 
