@@ -3,39 +3,37 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import Final, NoReturn
 
-from mediation.cli import (
-    account_for,
-    backup,
-    bench,
-    bill_run,
-    check_config,
-    demo,
-    explain,
-    export,
-    import_files,
-    migrate,
-    rate,
-    recount,
-    rerate,
-    retire,
-    serve,
-    simulate,
-    suspense,
-    token,
-    user,
-)
 from mediation.config import ConfigError
 from mediation.failure import Failure
 from rating.store.errors import StoreError
 from rating.tariff import TariffError
 
-_COMMANDS = (
-    demo, serve, check_config, migrate, import_files, rate, explain, export, recount, account_for, suspense, rerate,
-    bill_run, retire, backup, user, token, bench, simulate,
-)  # fmt: skip
+_COMMANDS: Final = {
+    "demo": "mediation.cli.demo",
+    "serve": "mediation.cli.serve",
+    "check-config": "mediation.cli.check_config",
+    "migrate": "mediation.cli.migrate",
+    "import": "mediation.cli.import_files",
+    "rate": "mediation.cli.rate",
+    "explain": "mediation.cli.explain",
+    "export": "mediation.cli.export",
+    "recount": "mediation.cli.recount",
+    "account-for": "mediation.cli.account_for",
+    "suspense": "mediation.cli.suspense",
+    "rerate": "mediation.cli.rerate",
+    "bill-run": "mediation.cli.bill_run",
+    "retire": "mediation.cli.retire",
+    "backup": "mediation.cli.backup",
+    "user": "mediation.cli.user",
+    "token": "mediation.cli.token",
+    "bench": "mediation.cli.bench",
+    "simulate": "mediation.cli.simulate",
+}
+"""The module of each. One command is not to wait until those of all others are loaded."""
 
 _EPILOG = """exit codes: 0 done, 1 failed while working, 2 wrong usage or configuration
 (one line on stderr says what, where and what to do)"""
@@ -46,8 +44,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; a command's module adds its own part."""
+def build_parser(commands: Iterable[str] = tuple(_COMMANDS)) -> argparse.ArgumentParser:
+    """The parser of these commands; a command's module adds its own part."""
     parser = _Parser(
         prog="tollkeeper",
         description="Telecom network mediation: takes call records from POPs and switches, rates each as it comes, and"
@@ -55,15 +53,17 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        command.add_parser(commands)
+    parts = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in commands:
+        import_module(_COMMANDS[command]).add_parser(parts)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; its exit code."""
-    args = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    known = words[:1] if words and words[0] in _COMMANDS else _COMMANDS  # all of them for its help, and for a mistake
+    args = build_parser(known).parse_args(words)
     try:
         return int(args.run(args))
     except Failure as failure:
