@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import compress
+from itertools import compress, islice
 from typing import Final, TypeVar
 
 import numpy as np
@@ -172,9 +172,8 @@ class OpenPeriods:
         period, starts_at = key
         for slots in _in_parts(self._pieces.within(period, starts_at), at_once):
             yield slots.tolist(), self._current[period].columns(slots)
-        aside = list(self._aside[key].items())
-        for at in range(0, len(aside), at_once):
-            some = dict(aside[at : at + at_once])
+        aside = iter(self._aside[key].items())
+        while some := dict(islice(aside, at_once)):
             charges, durations, calls, transactions = map(list, zip(*some.values(), strict=True))
             yield list(some), (charges, durations, calls, transactions)
 

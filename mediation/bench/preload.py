@@ -115,6 +115,7 @@ def _fill(
 
 
 def _project(site: Site) -> None:
-    """Have the daemon count it all, once, and keep where its counters stand and the keys in their tables."""
+    """Have the daemon count it all, once, and keep where its counters stand; the keys of months that have many of them
+    are in their tables then."""
     with daemon(site) as running:
         running.stop()

@@ -1,4 +1,4 @@
-"""Which keys may be there, in two bytes each: a Bloom filter that grows (B. H. Bloom, "Space/time trade-offs in hash
+"""Which keys may be there, in 2 to 8 bytes each: a Bloom filter that grows (B. H. Bloom, "Space/time trade-offs in hash
 coding with allowable errors", 1970)."""
 
 from typing import Final
@@ -32,6 +32,16 @@ class KeyFilter:
         """How many keys were added."""
         return sum(layer.keys - layer.left for layer in self._layers)
 
+    @property
+    def layers(self) -> int:
+        """How often it has grown, and once more."""
+        return len(self._layers)
+
+    @property
+    def bytes(self) -> int:
+        """What it takes."""
+        return sum(layer.bytes for layer in self._layers)
+
     def add(self, keys: Keys) -> None:
         """Keys are there from now on."""
         while len(keys):
@@ -59,6 +69,10 @@ class _Layer:
         bits = keys * _BITS_A_KEY
         self._last = np.uint64(bits - 1)
         self._bytes = np.zeros(bits >> 3, np.uint8)
+
+    @property
+    def bytes(self) -> int:
+        return len(self._bytes)
 
     def add(self, keys: Keys) -> None:
         self.left -= len(keys)

@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 
 from rating.store.key_filter import KeyFilter, Keys
 from rating.store.partitions import keys_table_of
-from rating.store.sorted_keys import NONE, Pairs, SortedKeys
+from rating.store.sorted_keys import Pairs, SortedKeys
 from rating.store.transactions import in_pieces
 
 WORTH_A_FILTER: Final = 32
-"""Keys of one hour in one store transaction: where fewer are new it takes less to look them up."""
+"""New keys of one hour in one store transaction: fewer take less time to be looked up."""
 LOADED_AT_ONCE: Final = 20_000
 """Keys of the table that a store transaction reads for the filter."""
-MOST_FILTERED: Final = 20_000_000
-"""Keys; a filter that knows more is begun anew. It takes 43 MB then."""
 
 _HOUR_BITS: Final = 43
 """Of a key below its hour: 31 of a hash, and 12 of the second of the start. So it is one of 4,096 seconds."""
@@ -36,16 +34,15 @@ class MonthKeys:
     def __init__(self, month: int, recent: Pairs, *, is_stored: bool) -> None:
         """`recent`: those that are in no table; `is_stored`: others are in one."""
         self._table = keys_table_of(month)
-        self._recent = SortedKeys()
-        self._recent.add(recent)
+        self._recent = SortedKeys(recent)
         self._staged = SortedKeys()
-        self._moving = NONE
+        self._moving = SortedKeys()
         self._is_stored = is_stored
         self._filter = KeyFilter()
         self._filter.add(recent[0])
         self._loaded = np.full(_HOURS, not is_stored)
         self._wanted: deque[tuple[int, int]] = deque()
-        """Of the hours that are to be loaded: the first key that was not yet, and the last there may be."""
+        """Of the hours that are to be loaded: a key before the first that was not yet, and the last there may be."""
 
     @property
     def recent(self) -> int:
@@ -71,19 +68,23 @@ class MonthKeys:
         if self._is_stored:
             hours = keys >> _HOUR_BITS
             unknown = ~self._loaded[hours % _HOURS]
-            if unknown.any():
-                self._want(hours[unknown])
-                may_be |= unknown
-            sought = np.flatnonzero(may_be & (found == 0))
+            sought = np.flatnonzero((may_be | unknown) & (found == 0))
             if len(sought):
                 found[sought] = self._ids_in_table(cx, keys[sought])
+            self._want(hours[unknown & (found == 0)])
         return found
 
+    def id_of(self, cx: sqlite3.Connection, key: int) -> int:
+        """The same of one key. The filter would take longer to answer than all that it spares."""
+        id_ = self._staged.id_of(key) or self._recent.id_of(key) or self._moving.id_of(key)
+        if not id_ and self._is_stored:
+            row = cx.execute(f"SELECT id FROM {self._table} WHERE key = ?", (key,)).fetchone()
+            id_ = 0 if row is None else int(row[0])
+        return id_
+
     def _ids_in_memory(self, keys: Keys) -> NDArray[np.int64]:
-        moving = SortedKeys()
-        moving.add(self._moving)
         found = np.zeros(len(keys), np.int64)
-        for known in (self._staged, self._recent, moving):
+        for known in (self._staged, self._recent, self._moving):
             found |= known.ids(keys)  # it is in one of them, or twice the same
         return found
 
@@ -101,46 +102,55 @@ class MonthKeys:
         for hour in numbers[counts >= WORTH_A_FILTER].tolist():
             last = ((hour + 1) << _HOUR_BITS) - 1
             if all(last != wanted for _, wanted in self._wanted):
-                self._wanted.append((hour << _HOUR_BITS, last))
+                self._wanted.append(((hour << _HOUR_BITS) - 1, last))
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether the filter is to know more of the table."""
+        return bool(self._wanted)
 
     def load_some(self, cx: sqlite3.Connection) -> None:
-        """Let the filter know more of the table, if it is to."""
-        if not self._wanted:
-            return
-        first, last = self._wanted.popleft()
-        sql = f"SELECT key FROM {self._table} WHERE key BETWEEN ? AND ? ORDER BY key LIMIT {LOADED_AT_ONCE}"
-        keys = np.array(cx.execute(sql, (first, last)).fetchall(), np.int64).ravel()
+        """Let it know more."""
+        after, last = self._wanted.popleft()
+        sql = f"SELECT key FROM {self._table} WHERE key > ? AND key <= ? ORDER BY key LIMIT {LOADED_AT_ONCE}"
+        keys = np.array(cx.execute(sql, (after, last)).fetchall(), np.int64).ravel()
         self._filter.add(keys)
         if len(keys) < LOADED_AT_ONCE:
             self._loaded[(last >> _HOUR_BITS) % _HOURS] = True
         else:
-            self._wanted.appendleft((int(keys[-1]) + 1, last))
+            self._wanted.appendleft((int(keys[-1]), last))
 
-    def _begin_filter(self) -> None:
-        """Forget the hours that nobody asks for any more."""
+    @property
+    def filter_bytes(self) -> int:
+        """What the filter takes."""
+        return self._filter.bytes
+
+    def begin_filter(self) -> bool:
+        """Have a small filter again, which does not know the hours that nobody asks for any more; False if it is as
+        small as it may be. Not while a store transaction is open."""
+        if self._filter.layers == 1:
+            return False
         self._filter = KeyFilter()
-        for known in (self._recent.merged(), self._moving):
-            self._filter.add(known[0])
+        for known in (self._recent, self._moving):
+            self._filter.add(known.merged()[0])
         self._loaded[:] = False
         self._wanted.clear()
+        return True
 
     def begin_move(self) -> Pairs:
         """Those in memory are on their way to the table from now on, and others may gather."""
-        self._moving = self._recent.merged()
-        self._recent = SortedKeys()
-        return self._moving
+        self._moving, self._recent = self._recent, SortedKeys()
+        return self._moving.merged()
 
     def end_move(self) -> None:
         """They have arrived."""
-        self._moving = NONE
+        self._moving = SortedKeys()
 
     def committed(self) -> None:
         """What the open store transaction has added is durable."""
         if len(self._staged):
             self._recent.add(self._staged.merged())
             self._staged = SortedKeys()
-        if len(self._filter) > MOST_FILTERED:
-            self._begin_filter()
 
     def moved(self) -> None:
         """Some are in the table."""

@@ -23,6 +23,9 @@ IN_MEMORY: Final = 262_144
 them are on each page of the table that is written again for them."""
 AT_ONCE: Final = 2_000
 """Keys that a store transaction moves at least, while there are some to be moved."""
+FILTER_BYTES: Final = 64 << 20
+"""Of the filters of all months; when they take more, that of the month asked for longest ago is begun anew. One knows
+20 million keys, and takes 43 MB then."""
 
 _OF_RECORDS: Final = "key >= 0"
 """Rows that correct a charge have no natural key: a record that comes again is compared with what was reported."""
@@ -38,12 +41,13 @@ class NaturalKeys:
 
     def __init__(self) -> None:
         self._months: dict[int, MonthKeys] = {}
+        """In the order in which they were asked for."""
         self._moving: _Moving | None = None
         self._moved = 0
         """Keys of `_moving` that the open store transaction has written."""
         self._met: dict[tuple[int, int], int] = {}
-        """Of the rows that were divided last, month and key of those that were refused, with whose it is: each is asked
-        for next."""
+        """Month and key of rows that the open store transaction has refused, with whose it is: each is asked for
+        next."""
 
     def load(self, cx: sqlite3.Connection, months: Sequence[int]) -> None:
         """Know what is there; within a store transaction. Many keys that are in no table yet are moved at once."""
@@ -78,8 +82,9 @@ class NaturalKeys:
         there = np.flatnonzero(ids)
         if not len(there) and (ordered[1:] != ordered[:-1]).all():
             return [], rows
-        self._met = {(month, key): id_ for key, id_ in zip(ordered[there].tolist(), ids[there].tolist(), strict=True)}
-        taken = set(ordered[there].tolist())
+        met = dict(zip(ordered[there].tolist(), ids[there].tolist(), strict=True))
+        self._met = {(month, key): id_ for key, id_ in met.items()}
+        taken = set(met)
         refused, free = [], []
         for index, row in enumerate(rows):
             if row[_KEY] in taken:
@@ -111,8 +116,9 @@ class NaturalKeys:
 
     def move_some(self, cx: sqlite3.Connection) -> None:
         """If many keys are in memory, write some of them into their table; once in a store transaction, at its end."""
-        for known in self._months.values():
-            known.load_some(cx)
+        loading = next((known for known in self._months.values() if known.is_loading), None)
+        if loading is not None:
+            loading.load_some(cx)
         if self._moving is None:
             if sum(known.recent for known in self._months.values()) < IN_MEMORY:
                 return
@@ -136,6 +142,8 @@ class NaturalKeys:
         """The open store transaction is durable."""
         for known in self._months.values():
             known.committed()
+        if sum(known.filter_bytes for known in self._months.values()) > FILTER_BYTES:
+            any(known.begin_filter() for known in self._months.values())  # of the first that is not small
         if self._moving is not None and self._moved:
             known = self._months[self._moving.month]
             known.moved()
@@ -161,15 +169,13 @@ class NaturalKeys:
 
     def _of(self, month: int) -> MonthKeys:
         """A month without any has just been made, and its table is empty."""
-        known = self._months.get(month)
-        if known is None:
-            known = self._months[month] = MonthKeys(month, NONE, is_stored=False)
+        known = self._months.pop(month, None) or MonthKeys(month, NONE, is_stored=False)
+        self._months[month] = known
         return known
 
     def _id(self, cx: sqlite3.Connection, month: int, key: int) -> int:
         """0: nobody's."""
-        met = self._met.get((month, key))
-        return met or int(self._of(month).ids(cx, np.array([key], np.int64))[0])
+        return self._met.get((month, key)) or self._of(month).id_of(cx, key)
 
 
 class _Moving:

@@ -34,8 +34,9 @@ class SortedKeys:
     key is sorted again as often only as the number of keys doubles.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pairs: Pairs = NONE) -> None:
         self._runs: list[Pairs] = []
+        self.add(pairs)
 
     def __len__(self) -> int:
         return sum(run.shape[1] for run in self._runs)
@@ -59,6 +60,14 @@ class SortedKeys:
             at = np.minimum(known.searchsorted(keys), len(known) - 1)
             found = np.where(known[at] == keys, ids[at], found)
         return found
+
+    def id_of(self, key: int) -> int:
+        """The transaction of one key; 0 if it is not there."""
+        for known, ids in self._runs:
+            at = int(known.searchsorted(key))
+            if at < len(known) and known[at] == key:
+                return int(ids[at])
+        return 0
 
     def _merge(self, number: int) -> None:
         """Make one run of so many, the shortest."""

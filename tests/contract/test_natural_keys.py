@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from rating.store import month_keys, natural_keys
+from rating.store import key_filter, month_keys, natural_keys
 from rating.store.partitions import keys_table_of, table_of
 from tests.builders import cdr_json
 from tests.contract.store_site import Site
@@ -42,7 +42,8 @@ async def test_what_was_sent_before_is_known_wherever_its_key_is(
 ) -> None:
     random = Random(seed)
     if seed % 3 == 0:  # the filter is begun anew, now and then
-        monkeypatch.setattr(month_keys, "MOST_FILTERED", 25)
+        monkeypatch.setattr(key_filter, "FIRST", 16)
+        monkeypatch.setattr(natural_keys, "FILTER_BYTES", 40)
     known: dict[int, int] = {}  # duration of each record that was stored
     suspended: set[tuple[int, int]] = set()
     for _ in range(60):
@@ -79,7 +80,7 @@ async def test_what_came_to_nothing_was_never_there(site: Site) -> None:
         await site.store.write(lambda: [batch], fail)
     assert await site.send(*lines[:3]) == (3, 0, 0)
     assert await site.send(*lines) == (17, 3, 0)
-    with pytest.raises(ZeroDivisionError):  # in the middle of a move
+    with pytest.raises(ZeroDivisionError):
         await site.store.write(lambda: [site.batch(cdr_json(id="x"))], fail)
     for n in range(20):
         assert await site.send(cdr_json(id=f"more-{n}")) == (1, 0, 0)

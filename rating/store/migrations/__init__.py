@@ -85,6 +85,7 @@ def migrate(cx: sqlite3.Connection, steps: Iterable[Migration], applied_at: int)
         return ()
     if any(number > max((s.number for s in ordered if s.package == of), default=0) for of, number in stands.items()):
         require_current(cx, ordered)
+    cx.execute("PRAGMA temp_store = FILE")  # an index of many million rows is sorted there
     cx.execute("BEGIN IMMEDIATE")
     try:
         _prepare_table(cx)
@@ -102,6 +103,7 @@ def migrate(cx: sqlite3.Connection, steps: Iterable[Migration], applied_at: int)
         cx.execute("ROLLBACK")
         raise
     cx.execute("COMMIT")
+    cx.execute("PRAGMA temp_store = MEMORY")
     return missing
 
 

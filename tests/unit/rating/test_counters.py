@@ -298,14 +298,14 @@ def test_all_charges_of_an_account_are_known_whatever_cycle_they_are_of() -> Non
     assert (again.charges("1"), again.charged()) == (0, {})
 
 
-def test_counters_of_many_accounts_are_read_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(OpenPeriods.all_charges, "__defaults__", (3,))
+def test_counters_of_many_accounts_are_read_some_at_a_time() -> None:
     accounts = {str(number): an_account(str(number)) for number in range(10)}
     counters = Counters(accounts)
     for number in range(10):
         counters.count(str(number), micros("2026-11-20T15:00:00Z"), number, MICROS)
     assert [usage[3] for usage in counters if usage.period == "month"] == list(range(10))
     assert counters.charged() == {str(number): number for number in range(10)}
+    assert [len(slots) for slots, _ in counters._open.all_charges(3)] == [3, 3, 3, 1]
     restored = Counters(accounts)
     restored.restore(10, counters.each_part(3))
     assert restored.charged() == counters.charged()
