@@ -3,6 +3,7 @@ that it is in neither."""
 
 import sqlite3
 from collections import deque
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -113,7 +114,7 @@ class MonthKeys:
         """Let it know more."""
         after, last = self._wanted.popleft()
         sql = f"SELECT key FROM {self._table} WHERE key > ? AND key <= ? ORDER BY key LIMIT {LOADED_AT_ONCE}"
-        keys = np.array(cx.execute(sql, (after, last)).fetchall(), np.int64).ravel()
+        keys = np.fromiter(chain.from_iterable(cx.execute(sql, (after, last)).fetchall()), np.int64)
         self._filter.add(keys)
         if len(keys) < LOADED_AT_ONCE:
             self._loaded[(last >> _HOUR_BITS) % _HOURS] = True
