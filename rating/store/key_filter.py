@@ -33,11 +33,6 @@ class KeyFilter:
         return sum(layer.keys - layer.left for layer in self._layers)
 
     @property
-    def layers(self) -> int:
-        """How often it has grown, and once more."""
-        return len(self._layers)
-
-    @property
     def bytes(self) -> int:
         """What it takes."""
         return sum(layer.bytes for layer in self._layers)

@@ -127,9 +127,9 @@ class MonthKeys:
         return self._filter.bytes
 
     def begin_filter(self) -> bool:
-        """Have a small filter again, which does not know the hours that nobody asks for any more; False if it is as
-        small as it may be. Not while a store transaction is open."""
-        if self._filter.layers == 1:
+        """Have a small filter again, which does not know the hours that nobody asks for any more; False if it knows no
+        more than it has to. Not while a store transaction is open."""
+        if len(self._filter) <= len(self._recent) + len(self._moving):
             return False
         self._filter = KeyFilter()
         for known in (self._recent, self._moving):

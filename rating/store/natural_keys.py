@@ -143,7 +143,7 @@ class NaturalKeys:
         for known in self._months.values():
             known.committed()
         if sum(known.filter_bytes for known in self._months.values()) > FILTER_BYTES:
-            any(known.begin_filter() for known in self._months.values())  # of the first that is not small
+            any(known.begin_filter() for known in self._months.values())  # of the first that it makes smaller
         if self._moving is not None and self._moved:
             known = self._months[self._moving.month]
             known.moved()

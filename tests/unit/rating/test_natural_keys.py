@@ -213,6 +213,23 @@ def test_no_two_hours_of_a_month_are_taken_for_one_another(monkeypatch: pytest.M
     store.check()
 
 
+def test_a_filter_that_knows_no_more_than_it_has_to_does_not_keep_others_from_being_begun_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(natural_keys, "FILTER_BYTES", 3_000)
+    monkeypatch.setattr(natural_keys, "IN_MEMORY", 400)
+    monkeypatch.setattr(key_filter, "FIRST", 64)
+    store = Store(Random(1), 1 << 31)
+    keys_by_number(monkeypatch, store)
+    idle, busy = 202610, 202611
+    store.transaction([(idle, [(f"r{i}", BEGINS[idle] + i) for i in range(100)])])  # they stay in memory
+    for n in range(80):
+        store.transaction([(busy, [(f"r{n}-{i}", BEGINS[busy] + i) for i in range(30)])])
+    assert len(store.keys._months[idle]._filter) == 100
+    assert len(store.keys._months[busy]._filter) < 1_200
+    store.check()
+
+
 def test_filters_of_all_months_have_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(natural_keys, "FILTER_BYTES", 3_000)
     monkeypatch.setattr(natural_keys, "IN_MEMORY", 40)
